@@ -1,0 +1,44 @@
+"""Who owns what: owner keys and their shards (design 2). Pure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from zlib import crc32
+
+SHARDS = 256  # a constant of the record format
+REFERENCE_SHARD = 256  # pseudo-shard of the reference data in the log; written by the leader only
+
+
+class Owner(NamedTuple):
+    """An owner key. `kind` is `account`, `session` (CGRID registry), `object` (shared objects) or `leader`."""
+
+    kind: str
+    key: str
+
+    @property
+    def shard(self) -> int:
+        return shard_of(self.kind, self.key)
+
+
+def shard_of(kind: str, key: str) -> int:
+    if kind == "leader":
+        return 0
+    if kind == "shard":
+        return int(key)
+    return crc32(f"{kind}:{key}".encode()) % SHARDS
+
+
+def account_owner(tenant: str, account: str) -> Owner:
+    return Owner("account", f"{tenant}:{account}")
+
+
+def registry_owner(cgrid: str) -> Owner:
+    """The registry of sessions and CDRs: claims, duplicate guard (design 5)."""
+    return Owner("session", cgrid)
+
+
+def object_owner(tenant: str, object_id: str) -> Owner:
+    return Owner("object", f"{tenant}:{object_id}")
+
+
+LEADER = Owner("leader", "")
