@@ -1,0 +1,218 @@
+"""What domain packages use of the engine: decorators, commands and the interfaces of part and operation.
+
+The contract is docs/engine.md. This module has no logic of its own beyond registration, so that domain packages do not
+depend on how the engine runs them.
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Collection, Generator, Iterator
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from cgr_cluster.engine.owner import Owner
+
+T = TypeVar("T")
+_BIG = 1 << 63
+
+
+# --- commands that an orchestration yields -----------------------------------------------------------------------
+
+
+class Call(msgspec.Struct, frozen=True, gc=False):
+    step: StepDef
+    owner: Owner
+    args: tuple[Any, ...]
+
+
+class Together(msgspec.Struct, frozen=True, gc=False):
+    calls: list[Call]
+
+
+class Everywhere(msgspec.Struct, frozen=True, gc=False):
+    step: StepDef
+    args: tuple[Any, ...]
+
+
+class Exclusive(msgspec.Struct, frozen=True, gc=False):
+    text: str
+
+
+class Forward(msgspec.Struct, frozen=True, gc=False):
+    owner: Owner
+
+
+class Outside(msgspec.Struct, frozen=True, gc=False):
+    name: str
+    args: tuple[Any, ...]
+
+
+class Sleep(msgspec.Struct, frozen=True, gc=False):
+    ns: int
+
+
+Command = Call | Together | Everywhere | Exclusive | Forward | Outside | Sleep
+Steps = Generator[Command, Any, T]
+
+
+def together(calls: list[Call]) -> Together:
+    return Together(calls)
+
+
+def everywhere(step_def: StepDef, *args: Any) -> Everywhere:
+    return Everywhere(step_def, args)
+
+
+def exclusive(text: str) -> Exclusive:
+    return Exclusive(text)
+
+
+def forward(owner: Owner) -> Forward:
+    return Forward(owner)
+
+
+def outside(name: str, *args: Any) -> Outside:
+    return Outside(name, args)
+
+
+def sleep(ns: int) -> Sleep:
+    return Sleep(ns)
+
+
+# --- what handlers see -------------------------------------------------------------------------------------------
+
+
+class GenerationView(Protocol):
+    """Reference data: one numbered, immutable state (design 5)."""
+
+    number: int
+    default_tenant: str
+
+    def get(self, kind: str, key: str) -> Any: ...
+    def keys(self, kind: str) -> Collection[str]: ...
+    def destinations_of(self, prefix: str) -> tuple[str, ...]: ...
+    def config(self, section: str) -> dict[str, Any]: ...
+    def derived(self, build: Callable[[Any], T]) -> T: ...
+
+
+class Part(Protocol):
+    """One atomic piece of work on one owner's shard (docs/engine.md)."""
+
+    now_ns: int
+    op_id: str
+    connection: str  # the client's two-way connection, "" when there is none
+    generation: GenerationView
+
+    def tenant(self, text: str) -> str: ...
+    def new_uuid(self) -> str: ...
+    def read(self, kind: type[T], key: str) -> T | None: ...
+    def edit(self, kind: type[T], key: str) -> T | None: ...
+    def put(self, kind: type[T], key: str, value: T) -> None: ...
+    def delete(self, kind: type[Any], key: str) -> None: ...
+    def all(self, kind: type[T]) -> Iterator[tuple[str, T]]: ...
+    def set_timer(self, key: str, at_ns: int, name: str, *args: Any) -> None: ...
+    def cancel_timer(self, key: str) -> None: ...
+    def spawn(self, name: str, *args: Any) -> None: ...
+    def tell(self, connection: str, method: str, params: Any) -> None: ...
+    def set_reference(self, kind: str, key: str, value: Any) -> None: ...
+    def remove_reference(self, kind: str, key: str) -> None: ...
+
+
+class Operation(Protocol):
+    """What a generator handler sees besides its parameters and the results of its commands."""
+
+    uid: str
+    now_ns: int
+    connection: str
+    generation: GenerationView
+
+    def tenant(self, text: str) -> str: ...
+    def new_uuid(self) -> str: ...
+
+
+# --- registration ------------------------------------------------------------------------------------------------
+
+
+class StepDef:
+    """A declared step. `at` makes the command that runs it at an owner."""
+
+    __slots__ = ("arg_types", "function", "idempotent", "name", "reads", "result_type")
+
+    def __init__(self, name: str, function: Callable[..., Any], reads: bool, idempotent: bool) -> None:
+        hints = typing.get_type_hints(function)
+        names = list(inspect.signature(function).parameters)[1:]
+        self.name = name
+        self.function = function
+        self.reads = reads
+        self.idempotent = idempotent or reads
+        self.arg_types = tuple(hints.get(n, Any) for n in names)
+        self.result_type = hints.get("return", Any)
+
+    def at(self, owner: Owner, *args: Any) -> Call:
+        return Call(self, owner, args)
+
+    def __call__(self, part: Part, *args: Any) -> Any:
+        """Run it inside another step or plain handler of the same owner."""
+        return self.function(part, *args)
+
+
+STEPS: dict[str, StepDef] = {}
+TASKS: dict[str, Callable[..., Any]] = {}
+TIMERS: dict[str, Callable[..., Any]] = {}
+STORED: dict[str, type[Any]] = {}
+STORED_NAME: dict[type[Any], str] = {}
+REFERENCE: dict[str, type[Any]] = {}
+
+
+def step(name: str, *, reads: bool = False, idempotent: bool = False) -> Callable[[Callable[..., Any]], StepDef]:
+    def declare(function: Callable[..., Any]) -> StepDef:
+        if name in STEPS:
+            raise ValueError(f"step {name} is declared twice")
+        STEPS[name] = StepDef(name, function, reads, idempotent)
+        return STEPS[name]
+
+    return declare
+
+
+def task(name: str) -> Callable[[Callable[..., T]], Callable[..., T]]:
+    """A generator function `(op, *args)` that `part.spawn(name, ...)` runs once, after the commit."""
+
+    def declare(function: Callable[..., T]) -> Callable[..., T]:
+        TASKS[name] = function
+        return function
+
+    return declare
+
+
+def timer(name: str) -> Callable[[Callable[..., T]], Callable[..., T]]:
+    """A generator function `(op, *args)` (or a plain one `(part, *args)` on the timer's shard) run at a deadline."""
+
+    def declare(function: Callable[..., T]) -> Callable[..., T]:
+        TIMERS[name] = function
+        return function
+
+    return declare
+
+
+def stored(kind: str) -> Callable[[type[T]], type[T]]:
+    """A type whose objects live in shards. It has `draft()`; a draft's change never shows in the original."""
+
+    def declare(cls: type[T]) -> type[T]:
+        STORED[kind] = cls
+        STORED_NAME[cls] = kind
+        return cls
+
+    return declare
+
+
+def reference(kind: str) -> Callable[[type[T]], type[T]]:
+    """A type of reference data: immutable, the same on every worker."""
+
+    def declare(cls: type[T]) -> type[T]:
+        REFERENCE[kind] = cls
+        return cls
+
+    return declare

@@ -1,0 +1,124 @@
+"""The method registry: every API method is declared once, here, by a decorator (design 4).
+
+From it come routing (owner rules), decoding (parameter types), the console's completion, the API reference and the
+coverage against methods.txt. Nothing is registered that is not built: an unknown name answers `can't find service` or
+`can't find method` (chapter 01, section 3).
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import msgspec
+
+from cgr_cluster.rpc.errors import ApiError
+from cgr_cluster.rpc.owners import ANY, OwnerRule
+
+
+class Params(msgspec.Struct, gc=False):
+    """Base of parameter types. A subclass names its type in params.txt (`class X(Params, go="utils.X")`), spells its
+    fields as that type does, and gives each the empty value of its type as default. Fields that a handler never looks
+    at may be left out: they are checked by params.txt and dropped."""
+
+    go_type: ClassVar[str] = ""
+
+    def __init_subclass__(cls, go: str = "", **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if go:
+            cls.go_type = go
+
+
+class Method(msgspec.Struct, frozen=True):
+    """One declared method. `orchestrates`: the handler is a generator of steps (docs/engine.md)."""
+
+    name: str
+    handler: Callable[..., Any]
+    params: Any  # a Params subclass, str for the old methods that take a plain text, or Any for an untyped map
+    owner: OwnerRule
+    changes: bool
+    deadline_s: float | None
+    orchestrates: bool
+
+
+class Registry:
+    """Services, their methods, aliases and inheritance. `find` answers a method or the exact look-up error."""
+
+    def __init__(self) -> None:
+        self.services: dict[str, dict[str, Method]] = {}
+        self.parents: dict[str, str] = {}
+        self.aliases: dict[str, str] = {}
+        self._found: dict[str, Method] = {}
+
+    def add(self, method: Method) -> None:
+        service, _, name = method.name.rpartition(".")
+        methods = self.services.setdefault(service, {})
+        if name in methods:
+            raise ValueError(f"method {method.name} is declared twice")
+        methods[name] = method
+        self._found.clear()
+
+    def service(self, name: str, extends: str = "", alias_of: str = "") -> None:
+        if alias_of:
+            self.aliases[name] = alias_of
+            return
+        self.services.setdefault(name, {})
+        if extends:
+            self.parents[name] = extends
+
+    def find(self, name: str) -> Method:
+        found = self._found.get(name)
+        if found is not None:
+            return found
+        service, dot, bare = name.rpartition(".")
+        if not dot:
+            raise ApiError(f"rpc: service/method request ill-formed: {name}")
+        service = self.aliases.get(service, service)
+        if service not in self.services:
+            raise ApiError(f"rpc: can't find service {name}")
+        owner: str | None = service
+        while owner is not None:
+            method = self.services.get(owner, {}).get(bare)
+            if method is not None:
+                self._found[name] = method
+                return method
+            owner = self.parents.get(owner)
+        raise ApiError(f"rpc: can't find method {name}")
+
+    def names(self) -> list[str]:
+        """All callable names, inherited ones included, aliases not."""
+        out = set()
+        for service in self.services:
+            owner: str | None = service
+            while owner is not None:
+                out.update(f"{service}.{name}" for name in self.services.get(owner, {}))
+                owner = self.parents.get(owner)
+        return sorted(out)
+
+
+REGISTRY = Registry()
+
+
+def service(name: str, extends: str = "", alias_of: str = "") -> None:
+    """Declare a service (it gets its Ping), one that extends another, or an alias (`ApierV1` of `APIerSv1`)."""
+    REGISTRY.service(name, extends, alias_of)
+
+
+def method(
+    name: str, *more: str, owner: OwnerRule = ANY, changes: bool = False, deadline_s: float | None = 30.0
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Declare a handler under one or more public names. Its second parameter's annotation is its parameter type."""
+
+    def declare(handler: Callable[..., Any]) -> Callable[..., Any]:
+        hints = typing.get_type_hints(handler)
+        second = list(inspect.signature(handler).parameters)[1]
+        for public in (name, *more):
+            REGISTRY.add(
+                Method(public, handler, hints.get(second, Any), owner, changes, deadline_s,
+                       inspect.isgeneratorfunction(handler))
+            )
+        return handler
+
+    return declare
