@@ -12,7 +12,7 @@ import msgspec
 from cgr_cluster.events.instant import ZERO, Instant
 
 
-class Timing(msgspec.Struct, frozen=True, gc=False):
+class Timing(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """When something is active (10 §2.2). Empty tuples: no restriction. `start_time`/`end_time` are texts `hh:mm:ss`."""
 
     id: str = ""
@@ -24,7 +24,7 @@ class Timing(msgspec.Struct, frozen=True, gc=False):
     end_time: str = ""
 
 
-class Slot(msgspec.Struct, frozen=True, gc=False):
+class Slot(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One rate slot (10 §2.3). `value` is the price of `unit_ns`."""
 
     group_interval_start_ns: int
@@ -33,7 +33,7 @@ class Slot(msgspec.Struct, frozen=True, gc=False):
     unit_ns: int
 
 
-class Rating(msgspec.Struct, frozen=True, gc=False):
+class Rating(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The rates of one destination rate (10 §2.4, 2.5). `slots` in row order of the file."""
 
     connect_fee: float = 0.0
@@ -44,7 +44,7 @@ class Rating(msgspec.Struct, frozen=True, gc=False):
     slots: tuple[Slot, ...] = ()
 
 
-class RateInterval(msgspec.Struct, frozen=True, gc=False):
+class RateInterval(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The binding that prices a span: timing, rating and the weight of the binding."""
 
     timing: Timing | None
@@ -52,7 +52,7 @@ class RateInterval(msgspec.Struct, frozen=True, gc=False):
     weight: float = 0.0
 
 
-class UnitInfo(msgspec.Struct, gc=False):
+class UnitInfo(msgspec.Struct, array_like=True, gc=False):
     """The unit balance that paid an increment. `value` and `consumed` in 10^-5 units; `factor` as configured (1 = none)."""
 
     uuid: str
@@ -66,7 +66,7 @@ class UnitInfo(msgspec.Struct, gc=False):
     rate_interval: RateInterval | None = None
 
 
-class MonetaryInfo(msgspec.Struct, gc=False):
+class MonetaryInfo(msgspec.Struct, array_like=True, gc=False):
     """The money balance that paid an increment. `value_nano` is what it holds after the last of the merged increments
     (for a unit balance made free by MaxCost, see 20 §3.4, its value in 10^-5 units times 10^4)."""
 
@@ -76,13 +76,13 @@ class MonetaryInfo(msgspec.Struct, gc=False):
     rate_interval: RateInterval | None = None
 
 
-class BalanceInfo(msgspec.Struct, gc=False):
+class BalanceInfo(msgspec.Struct, array_like=True, gc=False):
     unit: UnitInfo | None = None
     monetary: MonetaryInfo | None = None
     account_id: str = ""
 
 
-class Increment(msgspec.Struct, gc=False):
+class Increment(msgspec.Struct, array_like=True, gc=False):
     """`compress_factor` equal increments of `duration_ns` that cost `cost_nano` each."""
 
     duration_ns: int
@@ -91,7 +91,7 @@ class Increment(msgspec.Struct, gc=False):
     balance_info: BalanceInfo | None = None
 
 
-class Timespan(msgspec.Struct, gc=False):
+class Timespan(msgspec.Struct, array_like=True, gc=False):
     time_start: Instant
     time_end: Instant
     duration_index_ns: int
@@ -110,7 +110,7 @@ class Timespan(msgspec.Struct, gc=False):
         return self.time_end.ns - self.time_start.ns
 
 
-class BalanceSummary(msgspec.Struct, gc=False):
+class BalanceSummary(msgspec.Struct, array_like=True, gc=False):
     """`initial` and `value` are money in nano for type `*monetary`, else 10^-5 units."""
 
     uuid: str
@@ -123,7 +123,7 @@ class BalanceSummary(msgspec.Struct, gc=False):
     factors: dict[str, float] | None = None
 
 
-class AccountSummary(msgspec.Struct, gc=False):
+class AccountSummary(msgspec.Struct, array_like=True, gc=False):
     tenant: str
     account_id: str
     balances: list[BalanceSummary] = []
@@ -131,7 +131,7 @@ class AccountSummary(msgspec.Struct, gc=False):
     disabled: bool = False
 
 
-class CallCost(msgspec.Struct, gc=False):
+class CallCost(msgspec.Struct, array_like=True, gc=False):
     """Answer of a rating or debit (10 §6, 20 §3.1). `timespans` None: nothing was found or paid (JSON null)."""
 
     category: str
@@ -173,7 +173,7 @@ class CallDescriptor(msgspec.Struct, gc=False):
     opts: dict[str, Any] = {}
 
 
-class Charge(msgspec.Struct, gc=False):
+class Charge(msgspec.Struct, array_like=True, gc=False):
     """One charge of an EventCost (10 §7.2): increments are (usage_ns, cost_nano, accounting id, compress factor)."""
 
     rating_id: str
@@ -181,14 +181,14 @@ class Charge(msgspec.Struct, gc=False):
     compress_factor: int = 0
 
 
-class ChargeIncrement(msgspec.Struct, gc=False):
+class ChargeIncrement(msgspec.Struct, array_like=True, gc=False):
     usage_ns: int
     cost_nano: int
     accounting_id: str
     compress_factor: int
 
 
-class RatingUnit(msgspec.Struct, frozen=True, gc=False):
+class RatingUnit(msgspec.Struct, frozen=True, array_like=True, gc=False):
     connect_fee: float
     rounding_method: str
     rounding_decimals: int
@@ -199,14 +199,14 @@ class RatingUnit(msgspec.Struct, frozen=True, gc=False):
     rating_filters_id: str
 
 
-class RatingFilter(msgspec.Struct, frozen=True, gc=False):
+class RatingFilter(msgspec.Struct, frozen=True, array_like=True, gc=False):
     destination_id: str
     destination_prefix: str
     rating_plan_id: str
     subject: str
 
 
-class BalanceCharge(msgspec.Struct, frozen=True, gc=False):
+class BalanceCharge(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An Accounting entry. `units` is money in nano when the paying balance is money (`monetary`), else 10^-5 units."""
 
     account_id: str
@@ -218,7 +218,7 @@ class BalanceCharge(msgspec.Struct, frozen=True, gc=False):
     extra_charge_id: str = ""
 
 
-class EventCost(msgspec.Struct, gc=False):
+class EventCost(msgspec.Struct, array_like=True, gc=False):
     """The cost of an event with everything that explains it (10 §7.2, 20 §3.13). Tables map generated ids to content;
     equal content shares an id within one EventCost."""
 
