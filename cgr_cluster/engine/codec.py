@@ -1,0 +1,37 @@
+"""Stored form of objects: MessagePack by type, with a way out for integers beyond 64 bits.
+
+MessagePack ends at 64 bits, amounts do not. A value that does not fit is kept as JSON, told apart by its first byte: a
+packed Struct, list or map never begins with `{` or `[`, which MessagePack would read as small integers.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import msgspec
+
+_encode = msgspec.msgpack.Encoder().encode
+_encode_json = msgspec.json.Encoder().encode
+_JSON_FIRST = (0x7B, 0x5B)  # { [
+
+
+def pack(value: Any) -> bytes:
+    """The stored form of a Struct, list, tuple or map."""
+    try:
+        return _encode(value)
+    except OverflowError:
+        return _encode_json(value)
+
+
+@cache
+def _decoders(kind: Any) -> tuple[Any, Any]:
+    return msgspec.msgpack.Decoder(kind).decode, msgspec.json.Decoder(kind).decode
+
+
+def unpack(kind: Any, data: bytes) -> Any:
+    """The object of type `kind` in `data`. Raises `msgspec.ValidationError` or `DecodeError` on what is not one."""
+    from_msgpack, from_json = _decoders(kind)
+    if data and data[0] in _JSON_FIRST:
+        return from_json(data)
+    return from_msgpack(data)

@@ -1,0 +1,158 @@
+"""What goes into an engine and what comes out: plain values; sockets, files and clocks are the shell's (design 3).
+
+Between workers a step travels as `StepRequest`/`StepReply` (MessagePack, versioned by the mesh's hello); inside a worker
+nothing is encoded.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+# --- inputs -------------------------------------------------------------------------------------------------------
+
+
+class Request(msgspec.Struct, gc=False):
+    """A client's call, as a balancer (or a forwarding worker) sends it. `params` is the raw first element of params."""
+
+    uid: str
+    method: str
+    params: bytes
+    reply_to: str  # balancer's or worker's link that gets the answer
+    deadline_ns: int | None = None  # by this engine's clock; not started after it
+    connection: str = ""
+    hops: int = 0
+
+
+class StepRequest(msgspec.Struct, array_like=True, gc=False):
+    """Step `number` of operation `op_id`, for the owner of `shard` (-1: for the whole worker, a part of an `everywhere`)."""
+
+    op_id: str
+    number: int
+    step: str
+    shard: int
+    args: bytes
+    now_ns: int
+    generation: int
+    connection: str
+    hops: int
+    from_worker: int
+    to_worker: int
+
+
+class StepReply(msgspec.Struct, array_like=True, gc=False):
+    op_id: str
+    number: int
+    from_worker: int
+    result: bytes
+    error: str | None = None
+
+
+class Forget(msgspec.Struct, array_like=True, gc=False):
+    """The operation has ended: its step results need not be kept any more."""
+
+    op_id: str
+    shards: list[int]
+    numbers: list[int]
+
+
+class Changeset(msgspec.Struct, array_like=True, gc=False):
+    """Reference data number `number`. `whole`: the complete state, for a worker that is too far behind."""
+
+    number: int
+    changes: list[tuple[str, str, bytes | None]]
+    whole: bool = False
+
+
+class ChangesetDone(msgspec.Struct, array_like=True, gc=False):
+    worker: int
+    number: int
+
+
+class OutsideResult(msgspec.Struct, gc=False):
+    op_id: str
+    number: int
+    result: Any = None
+    error: str | None = None
+
+
+class AckedBelow(msgspec.Struct, gc=False):
+    """A balancer has all answers of its requests below this sequence number."""
+
+    balancer: str
+    sequence: int
+
+
+class ForwardedRequest(msgspec.Struct, array_like=True, gc=False):
+    """A request that another worker received first; its answer goes back through that worker."""
+
+    uid: str
+    method: str
+    params: bytes
+    shard: int
+    time_left_ns: int | None
+    connection: str
+    hops: int
+    from_worker: int
+
+
+class ForwardedAnswer(msgspec.Struct, array_like=True, gc=False):
+    uid: str
+    body: bytes
+    failed: bool
+
+
+Input = (
+    ForwardedRequest
+    | ForwardedAnswer
+    | Request
+    | StepRequest
+    | StepReply
+    | Forget
+    | Changeset
+    | ChangesetDone
+    | OutsideResult
+    | AckedBelow
+)
+
+
+# --- outputs ------------------------------------------------------------------------------------------------------
+
+
+class Answer(msgspec.Struct, gc=False):
+    """The answer of a request: JSON bytes of the result, or the error's text."""
+
+    reply_to: str
+    uid: str
+    body: bytes
+    failed: bool
+
+
+class ToWorker(msgspec.Struct, gc=False):
+    worker: int
+    message: StepRequest | StepReply | Forget | Changeset | ChangesetDone | ForwardedRequest | ForwardedAnswer
+
+
+class OutsideCall(msgspec.Struct, gc=False):
+    op_id: str
+    number: int
+    name: str
+    args: tuple[Any, ...]
+
+
+class Tell(msgspec.Struct, gc=False):
+    connection: str
+    method: str
+    params: bytes
+
+
+Output = Answer | ToWorker | OutsideCall | Tell
+
+
+class Group(msgspec.Struct, gc=False):
+    """All changes of a turn: (shard, `kind/key`, value or None)."""
+
+    number: int
+    generation: int
+    records: list[tuple[int, str, bytes | None]]

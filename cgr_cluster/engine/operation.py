@@ -1,0 +1,113 @@
+"""A running operation: a handler's generator, what it waits for, and the journal that lets it be run again (design 7)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cgr_cluster.engine.codec import pack, unpack
+from cgr_cluster.engine.domain import STEPS, Steps
+from cgr_cluster.engine.generation import Generation
+from cgr_cluster.engine.messages import StepRequest
+from cgr_cluster.engine.part import uuid_of
+from cgr_cluster.engine.records import Intent, Journaled
+from cgr_cluster.engine.shard import Shard
+from cgr_cluster.rpc.errors import ApiError
+
+
+class Running:
+    """One operation. Handlers see it as `Operation` (docs/engine.md): uid, now_ns, connection, generation, new_uuid."""
+
+    __slots__ = (
+        "_ids", "_raises", "args", "changes", "collected", "connection", "counter", "dirty", "generation", "generator", "home", "hops",
+        "intent_length", "journal", "locks", "method", "name", "now_ns", "origin", "outstanding", "remote", "replay",
+        "reply_to", "slots", "uid",
+    )  # fmt: skip
+
+    def __init__(
+        self, uid: str, origin: str, name: str, args: bytes, now_ns: int, connection: str, hops: int, home: Shard,
+        generation: Generation,
+    ) -> None:  # fmt: skip
+        self.uid = uid
+        self.origin = origin
+        self.name = name
+        self.args = args
+        self.now_ns = now_ns
+        self.connection = connection
+        self.hops = hops
+        self.home = home
+        self.generation = generation
+        self.generator: Steps[Any]
+        self.method: Any = None
+        self.changes = False  # its answer is kept for a redelivery
+        self.reply_to = ""
+        self.counter = 0
+        self.journal: list[tuple[int, str, Any, str | None]] = []  # number, step, result, error
+        self.replay: dict[int, Journaled] = {}
+        self.outstanding: dict[int, StepRequest | str] = {}  # number → what was sent, or the name of what is waited for
+        self.slots: dict[int, int] = {}  # number → place in `collected`
+        self.collected: list[Any] | None = None  # results of Together and Everywhere; None: a single result is awaited
+        self.locks: list[str] = []
+        self.dirty = False  # has changed something that must not be lost or done twice
+        self.intent_length = -1  # journal length in the logged intent, -1: none logged
+        self.remote: list[tuple[int, int]] = []  # (shard, number) of steps done elsewhere
+        self._ids = 0
+        self._raises = False
+
+    def tenant(self, text: str) -> str:
+        return text or self.generation.default_tenant
+
+    def new_uuid(self) -> str:
+        self._ids += 1
+        return uuid_of(f"{self.uid}~{self._ids}")
+
+    def next_number(self) -> int:
+        self.counter += 1
+        return self.counter
+
+    def collect(self, places: int, raises: bool) -> None:
+        """Begin to collect several results; `raises`: one error is the error of all (`everywhere`)."""
+        self.collected = [None] * places
+        self.slots.clear()
+        self._raises = raises
+
+    def fill(self, place: int, result: Any, error: ApiError | None) -> None:
+        assert self.collected is not None
+        self.collected[place] = result if error is None else error
+
+    def take_collected(self) -> tuple[Any, ApiError | None]:
+        """All results, in the order of the command."""
+        collected, self.collected = self.collected, None
+        assert collected is not None
+        if self._raises:
+            for value in collected:
+                if isinstance(value, ApiError):
+                    return None, value
+        return collected, None
+
+    def recall(self, number: int, step: str) -> tuple[Any, ApiError | None] | None:
+        """The recorded outcome of step `number`, when the operation is run again. None: it has not been done."""
+        if not self.replay:
+            return None
+        entry = self.replay.pop(number, None)
+        if entry is None:
+            return None
+        if entry.step != step:
+            raise RuntimeError(
+                f"operation {self.uid} ({self.name}) took another way when it was run again: step {number} was "
+                f"{entry.step}, now {step}"
+            )
+        if entry.error is not None:
+            self.journal.append((number, step, None, entry.error))
+            return None, ApiError(entry.error)
+        result = unpack(STEPS[step].result_type if step in STEPS else Any, entry.result)
+        self.journal.append((number, step, result, None))
+        return result, None
+
+    def intent(self) -> Intent:
+        return Intent(
+            self.origin, self.name, self.args, self.now_ns, self.connection, self.hops,
+            [
+                Journaled(number, step, b"" if error is not None else pack(result), error)
+                for number, step, result, error in self.journal
+            ],
+        )  # fmt: skip

@@ -1,0 +1,162 @@
+"""Part: one atomic piece of work on one owner's shard, with drafts (design 2; contract in docs/engine.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from hashlib import md5
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from cgr_cluster.engine.codec import pack
+from cgr_cluster.engine.domain import STORED_NAME
+from cgr_cluster.engine.generation import Generation
+from cgr_cluster.engine.records import Intent, Timer
+from cgr_cluster.engine.shard import Shard
+
+if TYPE_CHECKING:
+    from cgr_cluster.engine.engine import Engine
+
+T = TypeVar("T")
+_DELETED = object()
+
+
+def uuid_of(text: str) -> str:
+    """A UUID-shaped id that is the same whenever the same work is done again."""
+    h = md5(text.encode(), usedforsecurity=False).hexdigest()
+    return f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
+
+
+class Part:
+    """See docs/engine.md. Nothing shows in the shard before `keep`."""
+
+    __slots__ = (
+        "_drafts",
+        "_engine",
+        "_ids",
+        "_references",
+        "_shard",
+        "connection",
+        "generation",
+        "now_ns",
+        "op_id",
+        "spawned",
+        "tells",
+    )
+
+    def __init__(
+        self, engine: Engine, shard: Shard | None, op_id: str, now_ns: int, generation: Generation, connection: str
+    ) -> None:
+        self._engine = engine
+        self._shard = shard
+        self.op_id = op_id
+        self.now_ns = now_ns
+        self.generation = generation
+        self.connection = connection
+        self._drafts: dict[tuple[str, str], Any] = {}
+        self._references: list[tuple[str, str, Any]] | None = None
+        self._ids = 0
+        self.spawned: list[str] | None = None
+        self.tells: list[tuple[str, str, Any]] | None = None
+
+    def tenant(self, text: str) -> str:
+        return text or self.generation.default_tenant
+
+    def new_uuid(self) -> str:
+        self._ids += 1
+        return uuid_of(f"{self.op_id}#{self._ids}")
+
+    def _home(self) -> Shard:
+        if self._shard is None:
+            raise RuntimeError("a step that runs on whole workers reads with part.all; it has no shard of its own")
+        return self._shard
+
+    def read(self, kind: type[T], key: str) -> T | None:
+        name = STORED_NAME[kind]
+        if self._drafts:
+            draft = self._drafts.get((name, key))
+            if draft is not None:
+                return None if draft is _DELETED else draft
+        found: T | None = self._home().get(name, key)
+        return found
+
+    def edit(self, kind: type[T], key: str) -> T | None:
+        name = STORED_NAME[kind]
+        draft = self._drafts.get((name, key))
+        if draft is not None:
+            return None if draft is _DELETED else draft
+        found = self._home().get(name, key)
+        if found is None:
+            return None
+        copy: T = found.draft()
+        self._drafts[name, key] = copy
+        return copy
+
+    def put(self, kind: type[T], key: str, value: T) -> None:
+        self._home()
+        self._drafts[STORED_NAME[kind], key] = value
+
+    def delete(self, kind: type[Any], key: str) -> None:
+        self._home()
+        self._drafts[STORED_NAME[kind], key] = _DELETED
+
+    def all(self, kind: type[T]) -> Iterator[tuple[str, T]]:
+        """Objects of the part's shard; of all shards of the worker in a step run by `everywhere`."""
+        name = STORED_NAME[kind]
+        if self._shard is None:
+            for shard in self._engine.shards.values():
+                yield from shard.items(name)
+            return
+        for key, value in self._shard.items(name):
+            if (name, key) not in self._drafts:
+                yield key, value
+        for (kept, key), draft in list(self._drafts.items()):
+            if kept == name and draft is not _DELETED:
+                yield key, draft
+
+    def set_timer(self, key: str, at_ns: int, name: str, *args: Any) -> None:
+        self.put(Timer, key, Timer(at_ns, name, pack(list(args))))
+
+    def cancel_timer(self, key: str) -> None:
+        self.delete(Timer, key)
+
+    def spawn(self, name: str, *args: Any) -> None:
+        if self.spawned is None:
+            self.spawned = []
+        op_id = f"{self.op_id}.{len(self.spawned) + 1}"
+        self.spawned.append(op_id)
+        self.put(Intent, op_id, Intent("task", name, pack(list(args)), self.now_ns, self.connection, 0, []))
+
+    def tell(self, connection: str, method: str, params: Any) -> None:
+        if self.tells is None:
+            self.tells = []
+        self.tells.append((connection, method, params))
+
+    def set_reference(self, kind: str, key: str, value: Any) -> None:
+        self._set_reference(kind, key, value)
+
+    def remove_reference(self, kind: str, key: str) -> None:
+        self._set_reference(kind, key, None)
+
+    def _set_reference(self, kind: str, key: str, value: Any) -> None:
+        if self._shard is None or self._shard.number != 0:
+            raise RuntimeError("reference data is changed at the leader only (owner=LEADER_RULE)")
+        if self._references is None:
+            self._references = []
+        self._references.append((kind, key, value))
+
+    def keep(self) -> bool:
+        """Make the drafts the shard's state. Answers whether anything has changed."""
+        if not self._drafts and self._references is None and self.tells is None:
+            return False
+        engine = self._engine
+        if self._drafts:
+            shard = self._home()
+            for (kind, key), draft in self._drafts.items():
+                engine.change(shard, kind, key, None if draft is _DELETED else draft)
+        if self._references is not None:
+            engine.change_references(
+                [(kind, key, None if value is None else pack(value)) for kind, key, value in self._references]
+            )
+        if self.tells is not None:
+            for told in self.tells:
+                engine.tell(*told)
+        return True

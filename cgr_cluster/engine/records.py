@@ -1,0 +1,72 @@
+"""What the engine itself keeps in shards beside the domain's objects: intents, answers, step results, timers.
+
+Each is a stored object like any other, so that export, move and recovery know nothing special (invariant 16).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from cgr_cluster.engine.domain import stored
+
+
+class Journaled(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """The result of step `number` of an operation: packed by the step's result type, or an API error's text."""
+
+    number: int
+    step: str
+    result: bytes
+    error: str | None = None
+
+
+@stored("intent")
+class Intent(msgspec.Struct, array_like=True, gc=False):
+    """An operation that is under way (design 7). Key: operation id. After a crash it is run again from its start; steps in
+    `journal` are not done again but answered from it."""
+
+    origin: str  # request, task or timer
+    name: str  # method, task or timer name
+    args: bytes  # raw params of a request, packed arguments else
+    now_ns: int
+    connection: str
+    hops: int
+    journal: list[Journaled]
+
+    def draft(self) -> Intent:
+        return Intent(self.origin, self.name, self.args, self.now_ns, self.connection, self.hops, list(self.journal))
+
+
+@stored("done")
+class Done(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """The answer of an executed request, for a redelivery. Key: uid. `answer` is result bytes, or the error's text."""
+
+    at_ns: int
+    answer: bytes
+    failed: bool
+
+    def draft(self) -> Done:
+        return self
+
+
+@stored("memo")
+class Memo(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """The first result of a step done for another worker's operation. Key: `operation id#number`."""
+
+    at_ns: int
+    result: bytes
+    error: str | None = None
+
+    def draft(self) -> Memo:
+        return self
+
+
+@stored("timer")
+class Timer(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A deadline. Key: the timer's key. It is deleted in the group of what it caused."""
+
+    at_ns: int
+    name: str
+    args: bytes
+
+    def draft(self) -> Timer:
+        return self
