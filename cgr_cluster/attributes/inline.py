@@ -1,0 +1,24 @@
+"""Inline attributes `TYPE:PATH:VALUE`, several separated by `;` (spec chapter 50, section 8.6)."""
+
+from __future__ import annotations
+
+from cgr_cluster.attributes.types import Attribute, AttributeProfile
+from cgr_cluster.rpc.errors import ApiError
+
+
+def is_inline(attribute_id: str) -> bool:
+    return attribute_id.startswith("*")
+
+
+def parse_inline(tenant: str, text: str) -> AttributeProfile:
+    """The profile that `text` writes; its id is the text, it fits every context. Errors without `SERVER_ERROR: `."""
+    attributes = []
+    for rule in text.split(";"):
+        parts = rule.split(":", 2)
+        if len(parts) < 3:
+            raise ApiError(f"inline parse error for string: <{rule}>")
+        kind, path, value = parts
+        if not path:
+            raise ApiError(f"empty path in inline AttributeProfile <{text}>")
+        attributes.append(Attribute(path, kind, (value,) if kind == "*constant" else tuple(value.split("&"))))
+    return AttributeProfile(tenant, text, attributes=tuple(attributes))

@@ -1,0 +1,34 @@
+"""Whether a timing is active at a time (spec 10 §2.2), for the rule `*timings`."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+from cgr_cluster.events.instant import Instant
+from cgr_cluster.rating.types import Timing
+
+_DAY_S = 86_400
+
+
+def active_at(timing: Timing, at: Instant) -> bool:
+    """In the zone that `at` was written with; start and end of the day's span are inclusive."""
+    local = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=at.seconds + at.offset_s)
+    if timing.years and local.year not in timing.years:
+        return False
+    if timing.months and local.month not in timing.months:
+        return False
+    if timing.month_days and local.day not in timing.month_days:
+        return False
+    if timing.week_days and local.isoweekday() % 7 not in timing.week_days:
+        return False
+    second = (at.seconds + at.offset_s) % _DAY_S
+    return _second_of_day(timing.start_time, 0) <= second <= _second_of_day(timing.end_time, _DAY_S)
+
+
+def _second_of_day(text: str, default: int) -> int:
+    """`hh:mm:ss` in seconds; anything else is `default`."""
+    parts = text.split(":")
+    if len(parts) != 3 or not all(part.isdigit() for part in parts):
+        return default
+    hours, minutes, seconds = map(int, parts)
+    return hours * 3600 + minutes * 60 + seconds

@@ -1,0 +1,92 @@
+"""Typing and comparison of texts for `*lt *lte *gt *gte *eq` and `*rsr` (spec chapter 50, section 4.1)."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+from decimal import Decimal
+from typing import NamedTuple
+
+from cgr_cluster.events.durations import parse_duration
+from cgr_cluster.events.instant import Instant
+from cgr_cluster.events.times import parse_time
+from cgr_cluster.rpc.errors import ApiError
+
+_INTEGER = re.compile(r"[+-]?\d+\Z")
+_FLOAT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\Z")
+_BOOLS = {
+    **dict.fromkeys(("t", "T", "true", "TRUE", "True"), True),
+    **dict.fromkeys(("f", "F", "false", "FALSE", "False"), False),
+}
+
+
+class Typed(NamedTuple):
+    """A text with its type: `number` (int or float), `bool`, `time` or `text`."""
+
+    kind: str
+    value: int | float | bool | Instant | str
+
+
+def typed(text: str, now_ns: int) -> Typed:
+    """The first rule that fits: empty text, integer, bool, float, time, duration (nanoseconds), text.
+
+    `now_ns` is for relative times (`+1h`)."""
+    if not text:
+        return Typed("text", text)
+    if _INTEGER.match(text) and -(1 << 63) <= int(text) < 1 << 63:
+        return Typed("number", int(text))
+    if text in _BOOLS:
+        return Typed("bool", _BOOLS[text])
+    if _FLOAT.match(text):
+        return Typed("number", float(text))
+    try:
+        return Typed("time", parse_time(text, now_ns))
+    except ApiError:
+        pass
+    try:
+        return Typed("number", parse_duration(text))
+    except ApiError:
+        return Typed("text", text)
+
+
+def compare(element: Typed, value: Typed) -> int:
+    """-1, 0 or 1. Raises the errors of 50 §4.1; two texts can only be compared for equality (`equal`)."""
+    if element.kind != value.kind:
+        raise ApiError(f"incomparable: <{_printed(element)}> with <{_printed(value)}>")
+    if element.kind in ("text", "bool"):
+        name = "string" if element.kind == "text" else "bool"
+        raise ApiError(f"unsupported comparison type: {name}, kind: {name}")
+    a, b = _order(element), _order(value)
+    return (a > b) - (a < b)
+
+
+def equal(element: Typed, value: Typed) -> bool:
+    if element.kind == value.kind == "text":
+        return element.value == value.value
+    return compare(element, value) == 0
+
+
+def _order(typed_value: Typed) -> int | float:
+    value = typed_value.value
+    return value.ns if isinstance(value, Instant) else value  # type: ignore[return-value]  # texts never get here
+
+
+def _printed(side: Typed) -> str:
+    """As the API prints the sides of an incomparable pair: numbers as floats, text and bool as nil."""
+    value = side.value
+    if side.kind == "number":
+        return _float_text(float(value))  # type: ignore[arg-type]  # a number's value is an int or a float
+    if isinstance(value, Instant):
+        return f"{datetime.fromtimestamp(value.seconds, timezone.utc):%Y-%m-%d %H:%M:%S} +0000 UTC"
+    return "<nil>"
+
+
+def _float_text(number: float) -> str:
+    """The shortest form, with an exponent of two digits from 10^6 on and below 10^-4 (`1e+10`)."""
+    sign, digits, shift = Decimal(repr(number)).normalize().as_tuple()
+    assert isinstance(shift, int)
+    exponent = len(digits) + shift - 1
+    if -4 <= exponent < 6:
+        return format(Decimal(repr(number)).normalize(), "f")
+    mantissa = str(digits[0]) + ("." + "".join(map(str, digits[1:])) if len(digits) > 1 else "")
+    return f"{'-' if sign else ''}{mantissa}e{'-' if exponent < 0 else '+'}{abs(exponent):02d}"

@@ -1,0 +1,43 @@
+"""What filters and attribute values read: one event and its surroundings (spec chapter 50, sections 2.2 and 7)."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from cgr_cluster.engine.domain import GenerationView
+
+
+class Live(Protocol):
+    """State of other owners that paths reach: accounts, stat queues, resources (50 §2.3)."""
+
+    def read(self, source: str, parts: tuple[str, ...]) -> Any:
+        """The value at `parts` below `source` (`*accounts` ...), or `paths.MISSING`."""
+        ...
+
+
+class View:
+    """`tenant_path`: whether `~*tenant` can be read (attributes only). `now_ns` is the wall clock, for activation
+    intervals of filters. `live` None: no such source is connected."""
+
+    __slots__ = ("event", "generation", "live", "now_ns", "opts", "tenant", "tenant_path", "variables")
+
+    def __init__(
+        self,
+        generation: GenerationView,
+        now_ns: int,
+        tenant: str,
+        event: dict[str, Any],
+        opts: dict[str, Any],
+        *,
+        variables: dict[str, Any] | None = None,
+        tenant_path: bool = False,
+        live: Live | None = None,
+    ) -> None:
+        self.generation = generation
+        self.now_ns = now_ns
+        self.tenant = tenant
+        self.event = event
+        self.opts = opts
+        self.variables = variables
+        self.tenant_path = tenant_path
+        self.live = live
