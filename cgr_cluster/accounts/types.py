@@ -2,16 +2,17 @@
 
 Values of balances and counters are integers; their grain is by balance type (`amounts.py`). Sets (`destination_ids`,
 `categories`, ...) are maps id -> True, or False for an excluded one (`!ID`); like all maps here they are replaced, never
-changed in place, so that drafts share them. The records are arrays: new fields go to the end, with a default.
+changed in place, so that drafts share them. Triggers and filters are those of `actions.types`, which are frozen. The
+records are arrays: new fields go to the end, with a default.
 """
 
 from __future__ import annotations
 
 from copy import copy
-from typing import Any
 
 import msgspec
 
+from cgr_cluster.actions.types import ActionTrigger, BalanceFilter
 from cgr_cluster.engine.domain import stored
 from cgr_cluster.events.instant import ZERO, Instant
 from cgr_cluster.rating.types import Timing
@@ -26,7 +27,7 @@ class Balance(msgspec.Struct, array_like=True, gc=False):
     uuid: str
     id: str = ""
     value: int = 0
-    expiration: Instant = ZERO
+    expiration_date: Instant = ZERO
     weight: float = 0.0
     destination_ids: IdSet = {}
     rating_subject: str = ""
@@ -40,63 +41,8 @@ class Balance(msgspec.Struct, array_like=True, gc=False):
 
     def expired(self, at_ns: int) -> bool:
         """Expired when its date is before `at_ns`; the zero time means never."""
-        expiration = self.expiration
-        return bool(expiration) and expiration.ns < at_ns
-
-
-class Amount(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The Value of an action's balance (20 §5.5): a fixed number, or a formula such as `*incremental`. `static_nano`
-    counts 10^-9 of the unit whatever the type is."""
-
-    static_nano: int = 0
-    method: str = ""
-    params: dict[str, Any] | None = None
-
-
-class BalanceFilter(msgspec.Struct, array_like=True, gc=False):
-    """What picks balances, and the template of new ones (20 §4.1, §5, §7.1). None means "not given"."""
-
-    uuid: str | None = None
-    id: str | None = None
-    type: str | None = None
-    value: Amount | None = None
-    expiration: Instant | None = None
-    weight: float | None = None
-    destination_ids: IdSet | None = None
-    rating_subject: str | None = None
-    categories: IdSet | None = None
-    shared_groups: IdSet | None = None
-    timing_ids: IdSet | None = None
-    timings: tuple[Timing, ...] | None = None
-    disabled: bool | None = None
-    factors: dict[str, float] | None = None
-    blocker: bool | None = None
-
-
-class ActionTrigger(msgspec.Struct, array_like=True, gc=False):
-    """20 §7.1, as a template in a group or as the copy on an account. `id` is the group's id. `threshold_nano` counts
-    10^-9 of the unit whatever the balance type is; compare with `amounts.to_nano`."""
-
-    id: str
-    unique_id: str
-    threshold_type: str = ""
-    threshold_nano: int = 0
-    recurrent: bool = False
-    min_sleep_ns: int = 0
-    expiration: Instant = ZERO
-    activation: Instant = ZERO
-    balance: BalanceFilter = msgspec.field(default_factory=BalanceFilter)
-    weight: float = 0.0
-    actions_id: str = ""
-    min_queued_items: int = 0
-    executed: bool = False
-    last_execution: Instant = ZERO
-
-    def draft(self) -> ActionTrigger:
-        """A true copy: neither changing it nor its filter's fields shows in the original."""
-        out = copy(self)
-        out.balance = copy(self.balance)
-        return out
+        expiration = self.expiration_date
+        return expiration.seconds != ZERO.seconds and expiration.ns < at_ns
 
 
 class CounterFilter(msgspec.Struct, array_like=True, gc=False):
@@ -149,7 +95,7 @@ class Account(msgspec.Struct, array_like=True, gc=False):
                 for kind, counters in self.unit_counters.items()
             }
         if self.triggers is not None:
-            out.triggers = [t.draft() for t in self.triggers]
+            out.triggers = list(self.triggers)  # a trigger is frozen: changing it is replacing it
         return out
 
 
