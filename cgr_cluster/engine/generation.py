@@ -59,7 +59,7 @@ class Table:
                 yield key
 
     def __contains__(self, key: object) -> bool:
-        value = self._overlay.get(key)  # type: ignore[call-overload]
+        value = self._overlay.get(str(key))
         return key in self._base if value is None else value is not _REMOVED
 
     def __len__(self) -> int:
@@ -110,7 +110,7 @@ class Generation:
         return None if table is None else table.packed(key)
 
     def keys(self, kind: str) -> Collection[str]:
-        return self._tables.get(kind, _EMPTY)  # type: ignore[return-value]
+        return self._tables.get(kind, _EMPTY)
 
     def kinds(self) -> list[str]:
         return sorted(self._tables)
@@ -136,7 +136,7 @@ class Generation:
             if entry is None or entry[0] != tables:
                 entry = (tables, build(self))
             self._derived[build] = entry
-        return entry[1]  # type: ignore[no-any-return]
+        return entry[1]
 
     def apply(self, changes: Changes, number: int) -> Generation:
         """The next generation. This one is left as it is."""

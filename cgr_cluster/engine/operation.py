@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cgr_cluster.engine.codec import pack, unpack
-from cgr_cluster.engine.domain import STEPS, Steps
+from cgr_cluster.engine.domain import STEPS
 from cgr_cluster.engine.generation import Generation
 from cgr_cluster.engine.messages import StepRequest
 from cgr_cluster.engine.part import uuid_of
@@ -18,7 +18,7 @@ class Running:
     """One operation. Handlers see it as `Operation` (docs/engine.md): uid, now_ns, connection, generation, new_uuid."""
 
     __slots__ = (
-        "_ids", "_raises", "args", "changes", "collected", "connection", "counter", "dirty", "generation", "generator", "home", "hops",
+        "_ids", "_raises", "args", "changes", "collected", "connection", "counter", "deadline_ns", "dirty", "generation", "generator", "home", "hops",
         "intent_length", "journal", "locks", "method", "name", "now_ns", "origin", "outstanding", "remote", "replay",
         "reply_to", "slots", "uid",
     )  # fmt: skip
@@ -36,10 +36,11 @@ class Running:
         self.hops = hops
         self.home = home
         self.generation = generation
-        self.generator: Steps[Any]
+        self.generator: Any = None
         self.method: Any = None
         self.changes = False  # its answer is kept for a redelivery
         self.reply_to = ""
+        self.deadline_ns: int | None = None
         self.counter = 0
         self.journal: list[tuple[int, str, Any, str | None]] = []  # number, step, result, error
         self.replay: dict[int, Journaled] = {}

@@ -153,7 +153,7 @@ class Part:
             for (kind, key), draft in self._drafts.items():
                 engine.change(shard, kind, key, None if draft is _DELETED else draft)
         if self._references is not None:
-            engine.change_references(
+            engine.references.change(
                 [(kind, key, None if value is None else pack(value)) for kind, key, value in self._references]
             )
         if self.tells is not None:

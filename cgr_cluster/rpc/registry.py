@@ -18,17 +18,26 @@ from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.rpc.owners import ANY, OwnerRule
 
 
-class Params(msgspec.Struct, gc=False):
-    """Base of parameter types. A subclass names its type in params.txt (`class X(Params, go="utils.X")`), spells its
-    fields as that type does, and gives each the empty value of its type as default. Fields that a handler never looks
-    at may be left out: they are checked by params.txt and dropped."""
+class _ParamsMeta(msgspec.StructMeta):
+    """Takes `go="utils.X"` in the class statement."""
+
+    def __new__(
+        mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], go: str = "", **config: Any
+    ) -> Any:
+        if go:
+            namespace["go_type"] = go
+        return super().__new__(mcls, name, bases, namespace, **config)
+
+
+class Params(msgspec.Struct, metaclass=_ParamsMeta, gc=False, forbid_unknown_fields=True):
+    """Base of parameter types, and of the objects inside them.
+
+    A subclass names its type in params.txt (`class X(Params, go="utils.X")`), spells its fields as that type does, and
+    gives each the empty value of its type as default. Fields that a handler never looks at may be left out: they are
+    checked by params.txt and dropped (frequent ones should stay: the fast decode refuses unknown members).
+    """
 
     go_type: ClassVar[str] = ""
-
-    def __init_subclass__(cls, go: str = "", **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if go:
-            cls.go_type = go
 
 
 class Method(msgspec.Struct, frozen=True):
@@ -89,7 +98,7 @@ class Registry:
 
     def names(self) -> list[str]:
         """All callable names, inherited ones included, aliases not."""
-        out = set()
+        out: set[str] = set()
         for service in self.services:
             owner: str | None = service
             while owner is not None:
@@ -116,8 +125,15 @@ def method(
         second = list(inspect.signature(handler).parameters)[1]
         for public in (name, *more):
             REGISTRY.add(
-                Method(public, handler, hints.get(second, Any), owner, changes, deadline_s,
-                       inspect.isgeneratorfunction(handler))
+                Method(
+                    public,
+                    handler,
+                    hints.get(second, Any),
+                    owner,
+                    changes,
+                    deadline_s,
+                    inspect.isgeneratorfunction(handler),
+                )
             )
         return handler
 

@@ -1,0 +1,110 @@
+"""Reference data in an engine: the generation, its changesets, and who has them (design 5).
+
+One writer: the leader (owner of shard 0) numbers the changes and logs them. Every live worker applies whole changesets
+between two operations and says so; what waits for a change to be in force everywhere waits here. A worker that is
+behind is sent what it lacks, or everything when it lacks too much.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from cgr_cluster.engine import messages as m
+from cgr_cluster.engine.generation import Changes, Generation
+from cgr_cluster.engine.owner import REFERENCE_SHARD
+
+CHANGESETS_KEPT = 64  # changesets a worker that was away for a moment can be brought up to date with
+Mark = tuple[Generation, int]
+
+
+class References:
+    """`generation` is the newest; `records` are to be logged with the group of this turn."""
+
+    def __init__(self, worker: int, leader: int, config: dict[str, Any], send: Callable[[m.Output], None]) -> None:
+        self.generation = Generation(config)
+        self.records: list[tuple[int, str, bytes | None]] = []
+        self.peers: dict[int, int] = {}  # live other worker → its generation
+        self._worker = worker
+        self._leader = leader
+        self._send = send
+        self._changesets: deque[m.Changeset] = deque(maxlen=CHANGESETS_KEPT)
+        self._waiters: list[tuple[int, Callable[[], None]]] = []
+
+    def load(self, changes: Changes, number: int) -> None:
+        if changes or number:
+            self.generation = self.generation.apply(changes, number)
+
+    # --- the leader ---------------------------------------------------------------------------------------------
+
+    def change(self, changes: Changes) -> None:
+        """Make the next generation and send it to every live worker."""
+        number = self.generation.number + 1
+        self.generation = self.generation.apply(changes, number)
+        self.records += [(REFERENCE_SHARD, f"ref/{kind}/{key}", value) for kind, key, value in changes]
+        self.records.append((REFERENCE_SHARD, "ref/number", str(number).encode()))
+        changeset = m.Changeset(number, changes)
+        self._changesets.append(changeset)
+        for worker in self.peers:
+            self._send(m.ToWorker(worker, changeset))
+
+    def mark(self) -> Mark:
+        return self.generation, len(self.records)
+
+    def undo(self, mark: Mark) -> None:
+        """Forget what was changed since `mark`; its messages have not left and are dropped by the caller."""
+        self.generation = mark[0]
+        del self.records[mark[1] :]
+        while self._changesets and self._changesets[-1].number > self.generation.number:
+            self._changesets.pop()
+
+    def take_records(self) -> list[tuple[int, str, bytes | None]]:
+        records, self.records = self.records, []
+        return records
+
+    # --- every worker -------------------------------------------------------------------------------------------
+
+    def receive(self, message: m.Changeset) -> None:
+        """A changeset from the leader: apply it whole and say so."""
+        if message.whole:
+            gone: Changes = [
+                (kind, key, None) for kind in self.generation.kinds() for key in self.generation.keys(kind)
+            ]
+            self.generation = self.generation.apply(gone, 0).apply(message.changes, message.number)
+        elif message.number == self.generation.number + 1:
+            self.generation = self.generation.apply(message.changes, message.number)
+        self._send(m.ToWorker(self._leader, m.ChangesetDone(self._worker, self.generation.number)))
+
+    # --- peers --------------------------------------------------------------------------------------------------
+
+    def peer_has(self, worker: int, number: int) -> list[Callable[[], None]]:
+        """Another worker is live and has reference data up to `number`. The leader sends it what it lacks.
+
+        Answers what waited for this and may go on."""
+        self.peers[worker] = number
+        if self._worker == self._leader and number < self.generation.number:
+            lacking = [changeset for changeset in self._changesets if changeset.number > number]
+            if not lacking or lacking[0].number != number + 1:
+                lacking = [m.Changeset(self.generation.number, self.generation.snapshot(), True)]
+            for changeset in lacking:
+                self._send(m.ToWorker(worker, changeset))
+        return self._satisfied()
+
+    def peer_gone(self, worker: int) -> list[Callable[[], None]]:
+        """Another worker is not live any more: changes do not wait for it."""
+        self.peers.pop(worker, None)
+        return self._satisfied()
+
+    def everywhere(self, number: int) -> bool:
+        """Whether every live worker has generation `number`."""
+        return all(at >= number for at in self.peers.values())
+
+    def when_everywhere(self, number: int, then: Callable[[], None]) -> None:
+        self._waiters.append((number, then))
+
+    def _satisfied(self) -> list[Callable[[], None]]:
+        ready = [then for number, then in self._waiters if self.everywhere(number)]
+        if ready:
+            self._waiters = [(number, then) for number, then in self._waiters if not self.everywhere(number)]
+        return ready

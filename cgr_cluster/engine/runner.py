@@ -1,0 +1,517 @@
+"""The runner: operations over several owners, steps for other workers, tasks and timers (design 7).
+
+Theory of operation. An operation is a generator of commands. A step on an own shard runs at once; a step on another
+worker's shard is sent. Before an operation waits with something done or on its way, its *intent* (how it began and the
+results so far) goes into the group. After a restart it is run again from its start and answered from that journal, so it
+takes the same way. An owner keeps the first result of a foreign step in the group of its effect (`Memo`): a step has one
+effect however often it is delivered, and a step that is not answered is simply sent again (invariant 6).
+"""
+
+from __future__ import annotations
+
+import heapq
+import inspect
+import logging
+import typing
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from cgr_cluster.engine import messages as m
+from cgr_cluster.engine.codec import pack, unpack
+from cgr_cluster.engine.domain import (
+    STEPS,
+    TASKS,
+    TIMERS,
+    Call,
+    Everywhere,
+    Exclusive,
+    Forward,
+    Outside,
+    Sleep,
+    StepDef,
+    Together,
+)
+from cgr_cluster.engine.operation import Running
+from cgr_cluster.engine.records import Memo, Timer
+from cgr_cluster.engine.shard import Shard
+from cgr_cluster.rpc.errors import ApiError
+from cgr_cluster.rpc.registry import Method
+
+if TYPE_CHECKING:
+    from cgr_cluster.engine.engine import Engine
+
+logger = logging.getLogger("cgr_cluster.engine")
+
+MAX_HOPS = 8  # bound of chains of forwards and steps (design 7)
+
+Outcome = tuple[Any, "ApiError | None"]
+
+
+def internal_error(uid: str) -> bytes:
+    return f"SERVER_ERROR: internal error (request {uid})".encode()
+
+
+class Runner:
+    """The operations of one engine that are under way."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.running: dict[str, Running] = {}
+        self.sleepers: list[tuple[int, str, int]] = []  # heap of (time, operation, number)
+        self._locks: dict[str, deque[Running]] = {}  # text held by an operation → who waits for it
+        self._types: dict[Any, Any] = {}
+
+    # --- beginnings ---------------------------------------------------------------------------------------------
+
+    def start_request(self, request: m.Request, method: Method, home: Shard) -> None:
+        engine = self.engine
+        operation = self._operation(
+            request.uid,
+            "request",
+            request.method,
+            request.params,
+            engine.now_ns,
+            request.connection,
+            request.hops,
+            home,
+        )
+        operation.method = method
+        operation.changes = method.changes
+        operation.reply_to = request.reply_to
+        operation.deadline_ns = request.deadline_ns
+        self._start(operation)
+
+    def resume(self, shard: Shard, uid: str) -> None:
+        """Drive on an operation that a restart (or a spawn) has left in the shard."""
+        intent = shard.get("intent", uid)
+        if uid in self.running or intent is None:
+            return
+        operation = self._operation(
+            uid, intent.origin, intent.name, intent.args, intent.now_ns, intent.connection, intent.hops, shard
+        )
+        operation.dirty = True
+        operation.intent_length = len(intent.journal)
+        operation.replay = {entry.number: entry for entry in intent.journal}
+        if intent.origin == "request":
+            operation.method = self.engine.registry.find(intent.name)
+            operation.changes = bool(operation.method.changes)
+        self._start(operation)
+
+    def fire(self, shard: Shard, key: str, timer: Timer) -> None:
+        """A deadline: the timer goes in the group of what it causes."""
+        engine = self.engine
+        function = TIMERS[timer.name]
+        uid = f"timer/{shard.number}/{key}/{timer.at_ns}"
+        if inspect.isgeneratorfunction(function):
+            operation = self._operation(uid, "timer", timer.name, timer.args, engine.now_ns, "", 0, shard)
+            operation.dirty = True
+
+            def begin() -> None:
+                engine.change(shard, "timer", key, None)
+                operation.generator = self._generator(operation)
+                self._advance(operation, None, None)
+
+            whole = engine.segment(begin)
+            if not whole:
+                self._broken(operation)
+        else:
+
+            def work() -> None:
+                engine.change(shard, "timer", key, None)
+                part = engine.part(shard, uid, engine.now_ns, engine.generation, "")
+                try:
+                    function(part, *self._task_args(function, timer.args))
+                except ApiError as error:
+                    logger.warning("timer %s (%s) ended with %s", timer.name, key, error.text)
+                    return
+                engine.keep(part, shard)
+
+            whole = engine.segment(work)
+        if not whole:
+            engine.segment(lambda: engine.change(shard, "timer", key, None))
+
+    def _operation(
+        self, uid: str, origin: str, name: str, args: bytes, now_ns: int, connection: str, hops: int, home: Shard
+    ) -> Running:
+        operation = Running(uid, origin, name, args, now_ns, connection, hops, home, self.engine.generation)
+        self.running[uid] = operation
+        return operation
+
+    def _start(self, operation: Running) -> None:
+        def work() -> None:
+            try:
+                operation.generator = self._generator(operation)
+            except ApiError as error:
+                self._finish(operation, None, error)
+                return
+            self._advance(operation, None, None)
+
+        if not self.engine.segment(work):
+            self._broken(operation)
+
+    def _generator(self, operation: Running) -> Any:
+        if operation.origin == "request":
+            return operation.method.handler(operation, self.engine.decode(operation.method, operation.args))
+        function = (TASKS if operation.origin == "task" else TIMERS)[operation.name]
+        return function(operation, *self._task_args(function, operation.args))
+
+    def _task_args(self, function: Callable[..., Any], args: bytes) -> list[Any]:
+        kind = self._types.get(function)
+        if kind is None:
+            hints = typing.get_type_hints(function)
+            names = list(inspect.signature(function).parameters)[1:]
+            kind = self._types[function] = tuple.__class_getitem__(tuple(hints.get(name, Any) for name in names))
+        return list(unpack(kind, args))
+
+    # --- the way of an operation --------------------------------------------------------------------------------
+
+    def _continue(self, operation: Running, value: Any, error: ApiError | None) -> None:
+        if not self.engine.segment(lambda: self._advance(operation, value, error)):
+            self._broken(operation)
+
+    def _advance(self, operation: Running, value: Any, error: ApiError | None) -> None:
+        """Give the generator what it waits for, and run it until it waits again or ends."""
+        generator = operation.generator
+        while True:
+            try:
+                command = generator.send(value) if error is None else generator.throw(error)
+            except StopIteration as stop:
+                self._finish(operation, stop.value, None)
+                return
+            except ApiError as failure:
+                self._finish(operation, None, failure)
+                return
+            value = error = None
+            outcome: Outcome | None
+            if isinstance(command, Call):
+                outcome = self._call(operation, command.step, command.owner.shard, command.args)
+            elif isinstance(command, (Together, Everywhere)):
+                self._call_many(operation, command)
+                outcome = None if operation.outstanding else operation.take_collected()
+            elif isinstance(command, Exclusive):
+                outcome = (None, None) if self._lock(operation, command.text) else None
+            elif isinstance(command, Forward):
+                if not self._forward(operation, command.owner.shard):
+                    return
+                outcome = (None, None)
+            elif isinstance(command, Outside):
+                outcome = self._outside(operation, command)
+            elif isinstance(command, Sleep):
+                outcome = self._sleep(operation, command.ns)
+            else:
+                raise TypeError(f"{operation.name} yielded {command!r}, which is no command")
+            if outcome is None:
+                self._wait(operation)
+                return
+            value, error = outcome
+
+    def _wait(self, operation: Running) -> None:
+        """The operation stops here for now. What it has done must be known to whoever runs it again."""
+        if operation.dirty and operation.intent_length != len(operation.journal):
+            operation.intent_length = len(operation.journal)
+            self.engine.change(operation.home, "intent", operation.uid, operation.intent())
+
+    def _resolved(self, operation: Running, number: int, result: Any, error: ApiError | None) -> None:
+        """A result that the operation waits for has come."""
+        if operation.outstanding.pop(number, None) is None:
+            return
+        if operation.collected is None:
+            self._continue(operation, result, error)
+            return
+        operation.fill(operation.slots[number], result, error)
+        if not operation.outstanding:
+            self._continue(operation, *operation.take_collected())
+
+    def _finish(self, operation: Running, result: Any, error: ApiError | None) -> None:
+        engine = self.engine
+        body = b""
+        if operation.origin == "request":
+            body = error.text.encode() if error is not None else engine.encode(result)
+        elif error is not None:
+            logger.warning("%s %s (%s) ended with %s", operation.origin, operation.name, operation.uid, error.text)
+        if operation.intent_length >= 0:
+            engine.change(operation.home, "intent", operation.uid, None)
+        if operation.changes and operation.dirty:
+            engine.put_done(operation.home, operation.uid, body, error is not None)
+        self._drop(operation)
+        self._send_forgets(operation)
+        engine.answer(operation.reply_to, operation.uid, body, error is not None)
+
+    def _drop(self, operation: Running) -> None:
+        del self.running[operation.uid]
+        for text in operation.locks:
+            waiting = self._locks[text]
+            if waiting:
+                heir = waiting.popleft()
+                heir.locks.append(text)
+                self.engine.ready.append(lambda heir=heir: self._continue(heir, None, None))  # type: ignore[misc]
+            else:
+                del self._locks[text]
+        operation.locks = []
+
+    def _broken(self, operation: Running) -> None:
+        """An unexpected error: what its segment did is undone already; end the operation, so that nothing hangs."""
+        logger.error("%s %s (%s) is given up", operation.origin, operation.name, operation.uid)
+        engine = self.engine
+        body = internal_error(operation.uid)
+
+        def work() -> None:
+            if operation.intent_length >= 0:
+                engine.change(operation.home, "intent", operation.uid, None)
+            if operation.changes:
+                engine.put_done(operation.home, operation.uid, body, True)
+
+        engine.segment(work)
+        if operation.uid in self.running:
+            self._drop(operation)
+        self._send_forgets(operation)
+        engine.answer(operation.reply_to, operation.uid, body, True)
+
+    # --- commands -----------------------------------------------------------------------------------------------
+
+    def _call(self, operation: Running, step: StepDef, shard_number: int, args: tuple[Any, ...]) -> Outcome | None:
+        """Run a step here, or send it to its owner (None: the result comes later)."""
+        number = operation.next_number()
+        outcome = operation.recall(number, step.name)
+        if outcome is not None:
+            return outcome
+        engine = self.engine
+        shard = engine.shards.get(shard_number)
+        if shard is None:
+            return self._send(operation, step, number, shard_number, engine.shard_map[shard_number], args)
+        before = engine.generation
+        generation = before if shard_number == 0 else operation.generation
+        part = engine.part(shard, f"{operation.uid}/{number}", operation.now_ns, generation, operation.connection)
+        try:
+            result = step.function(part, *args)
+        except ApiError as error:
+            operation.journal.append((number, step.name, None, error.text))
+            return None, error
+        if engine.keep(part, shard):
+            operation.dirty = True
+        operation.journal.append((number, step.name, result, None))
+        if engine.generation is not before:
+            operation.generation = engine.generation
+            reached = engine.generation.number
+            if not engine.references.everywhere(reached):
+                operation.outstanding[number] = "reference data"
+                engine.references.when_everywhere(reached, lambda: self._resolved(operation, number, result, None))
+                return None
+        return result, None
+
+    def _call_many(self, operation: Running, command: Together | Everywhere) -> None:
+        """Run or send several steps; `operation.collected` gets the results, those still out are `outstanding`."""
+        if isinstance(command, Together):
+            operation.collect(len(command.calls), False)
+            for place, call in enumerate(command.calls):
+                operation.slots[operation.counter + 1] = place
+                outcome = self._call(operation, call.step, call.owner.shard, call.args)
+                if outcome is not None:
+                    operation.fill(place, *outcome)
+            return
+        workers = sorted(set(self.engine.shard_map))
+        operation.collect(len(workers), True)
+        for place, worker in enumerate(workers):
+            number = operation.next_number()
+            operation.slots[number] = place
+            outcome = operation.recall(number, command.step.name)
+            if outcome is None and worker == self.engine.worker:
+                outcome = self._call_all_shards(operation, command, number)
+            if outcome is None:
+                outcome = self._send(operation, command.step, number, -1, worker, command.args)
+            if outcome is not None:
+                operation.fill(place, *outcome)
+
+    def _call_all_shards(self, operation: Running, command: Everywhere, number: int) -> Outcome:
+        part = self.engine.part(None, f"{operation.uid}/{number}", operation.now_ns, operation.generation, "")
+        name = command.step.name
+        try:
+            result = command.step.function(part, *command.args)
+        except ApiError as error:
+            operation.journal.append((number, name, None, error.text))
+            return None, error
+        operation.journal.append((number, name, result, None))
+        return result, None
+
+    def _send(
+        self, operation: Running, step: StepDef, number: int, shard_number: int, worker: int, args: tuple[Any, ...]
+    ) -> Outcome | None:
+        if operation.hops >= MAX_HOPS:
+            logger.error("%s (%s) reached the bound of %d hops", operation.name, operation.uid, MAX_HOPS)
+            return None, ApiError("SERVER_ERROR: too many hops")
+        message = m.StepRequest(
+            operation.uid,
+            number,
+            step.name,
+            shard_number,
+            pack(list(args)),
+            operation.now_ns,
+            operation.generation.number,
+            operation.connection,
+            operation.hops + 1,
+            self.engine.worker,
+            worker,
+        )
+        operation.outstanding[number] = message
+        if not step.idempotent:
+            operation.dirty = True
+            operation.remote.append((shard_number, number))
+        self.engine.outputs.append(m.ToWorker(worker, message))
+        return None
+
+    def _lock(self, operation: Running, text: str) -> bool:
+        if text in operation.locks:
+            return True
+        waiting = self._locks.get(text)
+        if waiting is None:
+            self._locks[text] = deque()
+            operation.locks.append(text)
+            return True
+        waiting.append(operation)
+        return False
+
+    def _forward(self, operation: Running, shard_number: int) -> bool:
+        """Whether the operation goes on here; else it is sent to the shard's owner and ends here."""
+        engine = self.engine
+        shard = engine.shards.get(shard_number)
+        if shard is not None:
+            if operation.dirty:
+                return True
+            operation.home = shard
+            done = shard.get("done", operation.uid) if operation.changes else None
+            if done is None:
+                return True
+            self._drop(operation)
+            engine.answer(operation.reply_to, operation.uid, done.answer, done.failed)
+            return False
+        if operation.dirty or operation.origin != "request":
+            raise RuntimeError(f"{operation.name} asked to be forwarded after it had changed something")
+        self._drop(operation)
+        request = m.Request(
+            operation.uid,
+            operation.name,
+            operation.args,
+            operation.reply_to,
+            operation.deadline_ns,
+            operation.connection,
+            operation.hops,
+        )
+        engine.forward(request, shard_number)
+        return False
+
+    def _outside(self, operation: Running, command: Outside) -> Outcome | None:
+        number = operation.next_number()
+        name = "outside:" + command.name
+        outcome = operation.recall(number, name)
+        if outcome is None:
+            operation.outstanding[number] = name
+            self.engine.outputs.append(m.OutsideCall(operation.uid, number, command.name, command.args))
+        return outcome
+
+    def outside_result(self, message: m.OutsideResult) -> None:
+        operation = self.running.get(message.op_id)
+        waited = None if operation is None else operation.outstanding.get(message.number)
+        if operation is None or not isinstance(waited, str):
+            return
+        operation.journal.append((message.number, waited, message.result, message.error))
+        error = None if message.error is None else ApiError(message.error)
+        self._resolved(operation, message.number, message.result, error)
+
+    def _sleep(self, operation: Running, ns: int) -> Outcome | None:
+        number = operation.next_number()
+        outcome = operation.recall(number, "sleep")
+        if outcome is None:
+            operation.outstanding[number] = "sleep"
+            heapq.heappush(self.sleepers, (self.engine.now_ns + ns, operation.uid, number))
+        return outcome
+
+    def wake_sleepers(self) -> None:
+        while self.sleepers and self.sleepers[0][0] <= self.engine.now_ns:
+            _, uid, number = heapq.heappop(self.sleepers)
+            operation = self.running.get(uid)
+            if operation is not None and number in operation.outstanding:
+                operation.journal.append((number, "sleep", None, None))
+                self._resolved(operation, number, None, None)
+
+    # --- steps for and from other workers -----------------------------------------------------------------------
+
+    def step_request(self, message: m.StepRequest) -> None:
+        """A step of another worker's operation, on a shard of this one."""
+        engine = self.engine
+        step = STEPS.get(message.step)
+        shard = engine.shards.get(message.shard)
+        if step is None or (shard is None and message.shard >= 0):
+            logger.error("step %s on shard %d cannot be done here", message.step, message.shard)
+            self._reply(message, b"", f"SERVER_ERROR: step {message.step} on shard {message.shard} cannot be done")
+            return
+        memo_key = f"{message.op_id}#{message.number}"
+        memo = None if shard is None else shard.get("memo", memo_key)
+        if memo is not None:
+            self._reply(message, memo.result, memo.error)
+            return
+        result, error = b"", ""
+        before = engine.generation
+
+        def work() -> None:
+            nonlocal result, error
+            part = engine.part(
+                shard, f"{message.op_id}/{message.number}", message.now_ns, engine.generation, message.connection
+            )
+            try:
+                kind = tuple.__class_getitem__(step.arg_types)
+                result = pack(step.function(part, *unpack(kind, message.args)))
+                if shard is not None:
+                    engine.keep(part, shard)
+            except ApiError as failure:
+                error = failure.text
+            if not step.idempotent and shard is not None:
+                engine.change(shard, "memo", memo_key, Memo(engine.now_ns, result, error or None))
+                engine.kept.remember("memo", shard, memo_key, engine.now_ns)
+
+        if not engine.segment(work):
+            result, error = b"", internal_error(message.op_id).decode()
+        reached = engine.generation.number
+        if engine.generation is before or engine.references.everywhere(reached):
+            self._reply(message, result, error or None)
+        else:
+            engine.references.when_everywhere(reached, lambda: self._reply(message, result, error or None))
+
+    def _reply(self, message: m.StepRequest, result: bytes, error: str | None) -> None:
+        reply = m.StepReply(message.op_id, message.number, self.engine.worker, result, error)
+        self.engine.outputs.append(m.ToWorker(message.from_worker, reply))
+
+    def step_reply(self, reply: m.StepReply) -> None:
+        operation = self.running.get(reply.op_id)
+        sent = None if operation is None else operation.outstanding.get(reply.number)
+        if operation is None or not isinstance(sent, m.StepRequest):
+            return
+        if reply.error is not None:
+            operation.journal.append((reply.number, sent.step, None, reply.error))
+            self._resolved(operation, reply.number, None, ApiError(reply.error))
+            return
+        result = unpack(STEPS[sent.step].result_type, reply.result)
+        operation.journal.append((reply.number, sent.step, result, None))
+        self._resolved(operation, reply.number, result, None)
+
+    def send_again(self, worker: int) -> None:
+        """Steps that the worker has not answered."""
+        for operation in self.running.values():
+            for message in operation.outstanding.values():
+                if isinstance(message, m.StepRequest) and message.to_worker == worker:
+                    self.engine.outputs.append(m.ToWorker(worker, message))
+
+    def _send_forgets(self, operation: Running) -> None:
+        by_worker: dict[int, list[tuple[int, int]]] = {}
+        for shard_number, number in operation.remote:
+            by_worker.setdefault(self.engine.shard_map[shard_number], []).append((shard_number, number))
+        for worker, entries in by_worker.items():
+            forget = m.Forget(operation.uid, [shard for shard, _ in entries], [number for _, number in entries])
+            self.engine.outputs.append(m.ToWorker(worker, forget))
+
+    def forget(self, message: m.Forget) -> None:
+        """The operation has ended durably: its step results are not asked for again."""
+        for shard_number, number in zip(message.shards, message.numbers, strict=True):
+            shard = self.engine.shards.get(shard_number)
+            if shard is not None:
+                shard.set("memo", f"{message.op_id}#{number}", None)

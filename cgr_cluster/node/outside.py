@@ -1,0 +1,44 @@
+"""What operations ask of the outside (`outside(name, ...)`): the I/O that workers' engines do not do themselves.
+
+One table for the in-process node and the worker processes. A function gets the arguments of the command and answers a
+value or raises ApiError. It may run twice for one operation (after a crash), so it only reads, or does what may be repeated.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from cgr_cluster.rpc.errors import ApiError
+
+PACKAGED_PLANS = {"folder:demo": "conf.demo"}
+
+
+def read_folder(path: str) -> dict[str, bytes]:
+    """All CSV files of a folder and its subfolders: path relative to the folder → contents (chapter 10 §9.1)."""
+    packaged = PACKAGED_PLANS.get(path)
+    if packaged is not None:
+        return {
+            entry.name: entry.read_bytes()
+            for entry in resources.files(packaged).iterdir()
+            if entry.name.endswith(".csv")
+        }
+    root = Path(path)
+    if not root.is_dir():
+        raise ApiError("INVALID_PATH")
+    files = {}
+    try:
+        for folder, _, names in os.walk(root):
+            for name in names:
+                if name.endswith(".csv"):
+                    file = Path(folder, name)
+                    files[str(file.relative_to(root))] = file.read_bytes()
+    except OSError as error:
+        raise ApiError(f"SERVER_ERROR: {error.strerror}: {error.filename}") from None
+    return files
+
+
+OUTSIDE: dict[str, Callable[..., Any]] = {"read_folder": read_folder}

@@ -1,0 +1,159 @@
+"""The engine in a simulated node: atomic parts, exactly-once steps, output commit, recovery (design 9).
+
+The workload runs once undisturbed to learn how many events (commits and sends) it has; then again with a worker killed at
+each of them. Whatever the point, the answers are those of the undisturbed run and the memory is what the log holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from cgr_cluster.engine import runner
+from cgr_cluster.node.node import Node
+from tests.simulation import toy
+
+SHORT_LIVED = ("done/", "memo/")
+
+
+def new_node(workers: int, crash_at: tuple[int, ...] = ()) -> Node:
+    node = Node(workers, crash_at=crash_at, registry=toy.registry())
+    node.outside["toy.double"] = lambda coins: coins * 2
+    return node
+
+
+def result(node: Node, method: str, params: Any) -> Any:
+    answer = node.call(method, params)
+    assert answer["error"] is None, answer
+    return answer["result"]
+
+
+def logged(node: Node) -> dict[tuple[int, str], bytes]:
+    return {k: v for k, v in node.disk.items() if k[0] < 256 and not k[1].startswith(SHORT_LIVED)}
+
+
+def remembered(node: Node) -> dict[tuple[int, str], bytes]:
+    return {k: v for k, v in node.memory().items() if not k[1].startswith(SHORT_LIVED)}
+
+
+def workload(node: Node) -> list[Any]:
+    """Every command of the engine, on purses that lie on different workers."""
+    names = [f"p{n}" for n in range(6)]
+    out: list[Any] = [result(node, "Toy.Give", {"purse": name, "coins": 100}) for name in names]
+    out.append(result(node, "Toy.SetWage", {"coins": 7}))
+    out.append(result(node, "Toy.GetWage", {}))
+    out += [
+        result(node, "Toy.Transfer", {"purse": a, "to": b, "coins": 30}) for a, b in zip(names, names[1:], strict=False)
+    ]
+    out.append(node.call("Toy.Transfer", {"purse": "p0", "to": "p3", "coins": 1000})["error"])
+    out.append(node.call("Toy.Transfer", {"purse": "p0", "to": "p3", "coins": 5, "refuse": True})["error"])
+    out.append(result(node, "Toy.Share", {"purse": "p5", "to": names[:5], "coins": 50}))
+    out.append(result(node, "Toy.Pay", {"names": names}))
+    out.append(result(node, "Toy.Ask", {"purse": "p2", "coins": 4}))
+    out.append(result(node, "Toy.Deposit", {"purse": "p1"}))
+    node.advance(10 * 10**9)
+    out.append({name: result(node, "Toy.Get", {"purse": name}) for name in (*names, "bank")})
+    out.append(result(node, "Toy.Total", {}))
+    return out
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_answers_do_not_depend_on_the_number_of_workers(workers: int) -> None:
+    expected = workload(new_node(1))
+    assert expected[-1] == 6 * 100 + 6 * 7 + 8  # given, paid, asked; a transfer or interest makes nothing
+    assert workload(new_node(workers)) == expected
+
+
+def crashing_everywhere(workers: int) -> list[str]:
+    """Kill a worker at each event of the workload in turn; what differed from the undisturbed run."""
+    calm = new_node(workers)
+    expected = workload(calm)
+    wrong = []
+    for at in range(1, calm.events + 1):
+        node = new_node(workers, (at,))
+        try:
+            if workload(node) != expected:
+                wrong.append(f"crash at event {at}: other answers")
+        except (AssertionError, TimeoutError) as error:
+            wrong.append(f"crash at event {at}: {error!r}")
+            continue
+        if remembered(node) != logged(node):
+            wrong.append(f"crash at event {at}: memory is not what the log holds")
+        if any(key.startswith("intent/") for _, key in node.disk):
+            wrong.append(f"crash at event {at}: an intent is left")
+        assert node.crashes == 1
+    return wrong
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_invariant_03_and_06_a_crash_at_every_commit_and_send_changes_no_answer(workers: int) -> None:
+    assert crashing_everywhere(workers) == []
+
+
+def test_invariant_06_is_shown_to_fail_without_step_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Owners that forget the first result of a step do it again."""
+    monkeypatch.setattr(runner, "Memo", lambda at_ns, result, error: None)
+    assert crashing_everywhere(3)
+
+
+def test_invariant_03_is_shown_to_fail_when_outputs_do_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers that leave before their group is durable are lost effects after a crash."""
+    from cgr_cluster.engine.engine import Engine
+
+    held: Callable[[Engine, int], Any] = Engine.released
+
+    def commit_after_send(node: Node, number: int) -> None:
+        worker = node.workers[number]
+        for output in held(worker.engine, worker.engine.number):
+            node._deliver(number, output)
+        commit(node, number)
+
+    commit = Node._commit
+    monkeypatch.setattr(Node, "_commit", commit_after_send)
+    assert crashing_everywhere(3)
+
+
+def test_invariant_04_memory_is_what_the_log_folds_to_after_every_call() -> None:
+    node = new_node(3)
+    for coins in range(20):
+        node.call("Toy.Give", {"purse": f"p{coins % 5}", "coins": coins})
+        node.call("Toy.Transfer", {"purse": f"p{coins % 5}", "to": f"p{coins % 3}", "coins": coins})
+        assert remembered(node) == logged(node)
+
+
+def test_invariant_16_a_shard_is_what_its_export_loads_to() -> None:
+    node = new_node(1)
+    workload(node)
+    for shard in node.workers[0].engine.shards.values():
+        copy = type(shard)(shard.number)
+        copy.load(shard.export())
+        assert copy.export() == shard.export()
+
+
+def test_an_unexpected_error_drops_the_whole_request_and_the_next_one_works() -> None:
+    node = new_node(3)
+    result(node, "Toy.Give", {"purse": "p1", "coins": 5})
+    assert "internal error" in node.call("Toy.Break", {"purse": "p1"})["error"]
+    assert result(node, "Toy.Get", {"purse": "p1"}) == 5
+    assert remembered(node) == logged(node)
+
+
+def test_a_redelivered_request_is_executed_once() -> None:
+    node = new_node(1)
+    uid = node.send("Toy.Give", {"purse": "p1", "coins": 5})
+    worker, request = node._pending[uid]
+    node.run()
+    node._pending[uid] = worker, request
+    node.workers[worker].inbox.append(request)
+    assert node.wait(uid)["result"] == 5
+    assert result(node, "Toy.Get", {"purse": "p1"}) == 5
+
+
+def test_a_request_past_its_deadline_has_no_effect() -> None:
+    node = new_node(1)
+    uid = node.send("Toy.Give", {"purse": "p1", "coins": 5})
+    node._pending[uid][1].deadline_ns = node.now_ns - 1
+    assert node.wait(uid)["error"] == "REPLY_TIMEOUT"
+    assert node.call("Toy.Get", {"purse": "p1"})["error"] == "NOT_FOUND"

@@ -1,0 +1,192 @@
+"""A small domain that uses every command of the engine: purses of coins, transfers, wages, interest by timer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from cgr_cluster.engine.domain import (
+    Operation,
+    Part,
+    Steps,
+    everywhere,
+    exclusive,
+    forward,
+    outside,
+    reference,
+    sleep,
+    step,
+    stored,
+    task,
+    timer,
+    together,
+)
+from cgr_cluster.engine.owner import LEADER, Owner
+from cgr_cluster.rpc.errors import ApiError, not_found
+from cgr_cluster.rpc.owners import ANY, LEADER_RULE
+from cgr_cluster.rpc.registry import Method, Registry
+
+
+@stored("purse")
+class Purse(msgspec.Struct, array_like=True, gc=False):
+    coins: int = 0
+
+    def draft(self) -> Purse:
+        return Purse(self.coins)
+
+
+@reference("wage")
+class Wage(msgspec.Struct, frozen=True, gc=False):
+    coins: int
+
+
+def owner(name: str) -> Owner:
+    return Owner("purse", name)
+
+
+class PurseRule:
+    def owner(self, raw_params: bytes, default_tenant: str) -> Owner | None:
+        return owner(msgspec.json.decode(raw_params)["purse"])
+
+
+@step("toy.give")
+def give(part: Part, name: str, coins: int) -> int:
+    purse = part.edit(Purse, name)
+    if purse is None:
+        purse = Purse()
+        part.put(Purse, name, purse)
+    purse.coins += coins
+    return purse.coins
+
+
+@step("toy.take")
+def take(part: Part, name: str, coins: int) -> int:
+    purse = part.edit(Purse, name)
+    if purse is None:
+        raise not_found()
+    purse.coins -= coins
+    if purse.coins < 0:
+        raise ApiError("TOO_POOR")
+    return coins
+
+
+@step("toy.refuse")
+def refuse(part: Part, name: str) -> int:
+    purse = part.edit(Purse, name)
+    assert purse is not None
+    purse.coins = 0
+    raise ApiError("REFUSED")
+
+
+@step("toy.count", reads=True)
+def count(part: Part) -> dict[str, int]:
+    return {name: purse.coins for name, purse in part.all(Purse)}
+
+
+def do_give(part: Part, params: Any) -> int:
+    return give(part, params["purse"], params["coins"])
+
+
+def do_get(part: Part, params: Any) -> int:
+    purse = part.read(Purse, params["purse"])
+    if purse is None:
+        raise not_found()
+    return purse.coins
+
+
+def do_transfer(op: Operation, params: Any) -> Steps[str]:
+    yield exclusive(params["purse"])
+    taken = yield take.at(owner(params["purse"]), params["purse"], params["coins"])
+    try:
+        yield (
+            refuse.at(owner(params["to"]), params["to"])
+            if params.get("refuse")
+            else give.at(owner(params["to"]), params["to"], taken)
+        )
+    except ApiError:
+        yield give.at(owner(params["purse"]), params["purse"], taken)
+        raise
+    return op.new_uuid()
+
+
+def do_share(op: Operation, params: Any) -> Steps[list[int]]:
+    """Give every purse in `to` a part of the coins, all at once."""
+    taken = yield take.at(owner(params["purse"]), params["purse"], params["coins"])
+    each = taken // len(params["to"])
+    return (yield together([give.at(owner(name), name, each) for name in params["to"]]))  # type: ignore[no-any-return]
+
+
+def do_total(op: Operation, params: Any) -> Steps[int]:
+    found = yield everywhere(count)
+    return sum(coins for part in found for coins in part.values())
+
+
+def do_set_wage(part: Part, params: Any) -> str:
+    part.set_reference("wage", "all", Wage(params["coins"]))
+    return "OK"
+
+
+def do_get_wage(part: Part, params: Any) -> int:
+    wage = part.generation.get("wage", "all")
+    return 0 if wage is None else wage.coins
+
+
+def do_pay(part: Part, params: Any) -> str:
+    part.spawn("toy.pay", params["names"])
+    return "OK"
+
+
+@task("toy.pay")
+def pay(op: Operation, names: list[str]) -> Steps[None]:
+    for name in names:
+        yield give.at(owner(name), name, op.generation.get("wage", "all").coins)
+
+
+def do_deposit(part: Part, params: Any) -> str:
+    """Interest of one coin after a second, five times."""
+    part.set_timer("interest/" + params["purse"], part.now_ns + 10**9, "toy.interest", params["purse"], 5)
+    return "OK"
+
+
+@timer("toy.interest")
+def interest(op: Operation, name: str, times: int) -> Steps[None]:
+    yield give.at(owner(name), name, 1)
+    yield give.at(owner("bank"), "bank", -1)
+    if times > 1:
+        yield again.at(owner(name), name, op.now_ns + 10**9, times - 1)
+
+
+@step("toy.again")
+def again(part: Part, name: str, at_ns: int, times: int) -> None:
+    part.set_timer("interest/" + name, at_ns, "toy.interest", name, times)
+
+
+def do_ask(op: Operation, params: Any) -> Steps[Any]:
+    answer = yield outside("toy.double", params["coins"])
+    yield sleep(10**9)
+    yield forward(owner(params["purse"]))
+    return (yield give.at(owner(params["purse"]), params["purse"], answer))
+
+
+def do_break(op: Operation, params: Any) -> Steps[None]:
+    yield give.at(owner(params["purse"]), params["purse"], 1000)
+    raise ZeroDivisionError("on purpose")
+
+
+def do_hop(op: Operation, params: Any) -> Steps[None]:
+    yield give.at(LEADER, "leader", 1)
+
+
+def registry() -> Registry:
+    found = Registry()
+    found.service("Toy")
+    for name, handler, rule, changes in (
+        ("Give", do_give, PurseRule(), True), ("Get", do_get, PurseRule(), False), ("Transfer", do_transfer, PurseRule(), True),
+        ("Share", do_share, PurseRule(), True), ("Total", do_total, ANY, False), ("SetWage", do_set_wage, LEADER_RULE, True),
+        ("GetWage", do_get_wage, ANY, False), ("Pay", do_pay, LEADER_RULE, True), ("Deposit", do_deposit, PurseRule(), True),
+        ("Ask", do_ask, ANY, True), ("Break", do_break, PurseRule(), True),
+    ):  # fmt: skip
+        orchestrates = handler.__code__.co_flags & 0x20 != 0
+        found.add(Method(f"Toy.{name}", handler, Any, rule, changes, None, orchestrates))
+    return found
