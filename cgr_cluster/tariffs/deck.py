@@ -1,0 +1,81 @@
+"""A deck: a whole tariff plan as objects of the tariff plan store, by kind (spec chapter 10 §9, §10).
+
+Folders and the store both give decks; loading reads nothing else.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import zipfile
+from pathlib import PurePosixPath
+from typing import Any
+
+from cgr_cluster.tariffs import profile_rows, rows
+from cgr_cluster.tariffs.rows import FileKind, Problem, read_kind, write_kind
+
+logger = logging.getLogger("cgr_cluster.tariffs")
+
+Deck = dict[str, list[Any]]  # kind → objects (tp_types), in file order
+
+LOAD_ORDER: tuple[FileKind, ...] = (
+    rows.DESTINATIONS, rows.TIMINGS, rows.RATES, rows.DESTINATION_RATES, rows.RATING_PLANS, rows.RATING_PROFILES,
+    rows.SHARED_GROUPS, rows.ACTIONS, rows.ACTION_PLANS, rows.ACTION_TRIGGERS, rows.ACCOUNT_ACTIONS,
+    profile_rows.FILTERS, profile_rows.ATTRIBUTES, profile_rows.CHARGERS,
+)  # fmt: skip
+KIND_OF_FILE = {kind.file: kind for kind in LOAD_ORDER}
+NOT_LOADED = frozenset((
+    "Resources.csv", "IPs.csv", "Stats.csv", "Trends.csv", "Rankings.csv", "Thresholds.csv", "Routes.csv",
+    "DispatcherProfiles.csv", "DispatcherHosts.csv",
+))  # fmt: skip
+
+
+def warn_of_unloaded(files: dict[str, bytes]) -> None:
+    """Folders of other installations hold files of subsystems that are not built yet; say so, once a file."""
+    for path in sorted(files):
+        if PurePosixPath(path).name in NOT_LOADED:
+            logger.warning("tariff plan file %s is not loaded: its subsystem is not available", path)
+
+
+def read_deck(files: dict[str, bytes]) -> tuple[Deck, dict[str, list[Problem]]]:
+    """A folder's files as a deck, and the problems by kind. A kind without problems has none listed."""
+    deck: Deck = {}
+    problems: dict[str, list[Problem]] = {}
+    for kind in LOAD_ORDER:
+        deck[kind.name], found = read_kind(kind, files)
+        if found:
+            problems[kind.name] = found
+    return deck, problems
+
+
+def write_deck(deck: Deck, separator: str = ",") -> dict[str, bytes]:
+    """A deck as CSV files: file name → contents. Kinds without objects make no file."""
+    return {
+        kind.file: write_kind(kind, deck[kind.name], separator) for kind in LOAD_ORDER if deck.get(kind.name)
+    }  # fmt: skip
+
+
+ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the same deck makes the same bytes
+
+
+def zip_files(files: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(files):
+            archive.writestr(zipfile.ZipInfo(name, ZIP_TIME), files[name], zipfile.ZIP_DEFLATED)
+    return out.getvalue()
+
+
+MAX_UNZIPPED_BYTES = 1 << 30
+
+
+def unzip_files(data: bytes) -> dict[str, bytes] | None:
+    """The CSV files of an archive; None: it is no readable archive, or too large."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = [entry for entry in archive.infolist() if entry.filename.endswith(".csv")]
+            if sum(entry.file_size for entry in entries) > MAX_UNZIPPED_BYTES:
+                return None
+            return {entry.filename: archive.read(entry) for entry in entries}
+    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, ValueError, EOFError):
+        return None

@@ -1,0 +1,202 @@
+"""CSV rows of profiles with a tenant: Filters.csv (50 §5.3), Attributes.csv (50 §8.5), Chargers.csv (30.10).
+
+Several rows of one tenant and id make one profile; what a later row leaves empty keeps what an earlier one said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from cgr_cluster.tariffs import tp_types as tp
+from cgr_cluster.tariffs.rows import Add, Cells, Finish, Found, file_kind
+
+
+def split_list(text: str) -> list[str]:
+    """`A;B` → [A, B]; an empty cell is an empty list."""
+    return text.split(";") if text else []
+
+
+def split_values(text: str) -> list[str]:
+    """Filter values: separated by `;`, not inside `<...>`."""
+    if "<" not in text:
+        return split_list(text)
+    out, depth, start = [], 0, 0
+    for position, char in enumerate(text):
+        if char == "<":
+            depth += 1
+        elif char == ">":
+            depth = max(0, depth - 1)
+        elif char == ";" and not depth:
+            out.append(text[start:position])
+            start = position + 1
+    return [*out, text[start:]]
+
+
+def split_attribute_ids(text: str) -> list[str]:
+    """Neighbouring parts that start with `*` stay together as one inline attribute, the others are names."""
+    out: list[str] = []
+    inline = False
+    for part in split_list(text):
+        starred = part.startswith("*")
+        if starred and inline:
+            out[-1] += f";{part}"
+        else:
+            out.append(part)
+        inline = starred
+    return out
+
+
+def interval_of(text: str) -> tp.TPActivationInterval:
+    """`START` or `START;END`."""
+    start, _, end = text.partition(";")
+    return tp.TPActivationInterval(start, end)
+
+
+def interval_text(interval: tp.TPActivationInterval | None) -> str:
+    if interval is None:
+        return ""
+    return f"{interval.ActivationTime};{interval.ExpiryTime}" if interval.ExpiryTime else interval.ActivationTime
+
+
+def _unite(into: list[str], more: Sequence[str]) -> None:
+    into.extend(value for value in more if value not in into)
+
+
+class _Draft:
+    """A profile while its rows are read."""
+
+    __slots__ = ("filter_ids", "id", "interval", "parts", "tenant", "values", "weight")
+
+    def __init__(self, tenant: str, name: str) -> None:
+        self.tenant = tenant
+        self.id = name
+        self.filter_ids: list[str] = []
+        self.interval: tp.TPActivationInterval | None = None
+        self.weight = 0.0
+        self.parts: list[Any] = []
+        self.values: dict[str, Any] = {}
+
+
+def _draft(found: Found, row: list[Any]) -> _Draft:
+    key = f"{row[0]}:{row[1]}"
+    draft = found.get(key)
+    if draft is None:
+        draft = found[key] = _Draft(row[0], row[1])
+    result: _Draft = draft
+    return result
+
+
+def _common(draft: _Draft, filter_ids: str, interval: str, weight: float) -> None:
+    _unite(draft.filter_ids, split_list(filter_ids))
+    if interval:
+        draft.interval = interval_of(interval)
+    if weight:
+        draft.weight = weight
+
+
+def _filters() -> tuple[Add, Finish, Cells]:
+    def add(found: Found, row: list[Any]) -> None:
+        draft = _draft(found, row)
+        kind, element, values, interval = row[2:]
+        if interval:
+            draft.interval = interval_of(interval)
+        if not kind and not element and not values:
+            return
+        for rule in draft.parts:
+            if rule.Type == kind and rule.Element == element:
+                rule.Values.extend(split_values(values))
+                return
+        draft.parts.append(tp.TPFilterRow(kind, element, split_values(values)))
+
+    def finish(tpid: str, load_id: str, found: Found) -> list[Any]:
+        return [tp.TPFilterProfile(tpid, d.tenant, d.id, d.parts, d.interval) for d in found.values()]
+
+    def cells(f: tp.TPFilterProfile) -> Iterator[tuple[Any, ...]]:
+        interval = interval_text(f.ActivationInterval)
+        for rule in f.Filters or [tp.TPFilterRow()]:
+            yield f.Tenant, f.ID, rule.Type, rule.Element, ";".join(rule.Values), interval
+            interval = ""
+
+    return add, finish, cells
+
+
+def _attributes() -> tuple[Add, Finish, Cells]:
+    def add(found: Found, row: list[Any]) -> None:
+        draft = _draft(found, row)
+        contexts, filter_ids, interval, attribute_filters, path, kind, value, blocker, weight = row[2:]
+        _common(draft, filter_ids, interval, weight)
+        _unite(draft.values.setdefault("contexts", []), split_list(contexts))
+        draft.values.setdefault("blocker", blocker)
+        if path:
+            draft.parts.append(tp.TPAttribute(split_list(attribute_filters), path, kind, value))
+
+    def finish(tpid: str, load_id: str, found: Found) -> list[Any]:
+        return [
+            tp.TPAttributeProfile(
+                tpid, d.tenant, d.id, d.filter_ids, d.interval, d.values["contexts"], d.parts, d.values["blocker"], d.weight
+            )
+            for d in found.values()
+        ]
+
+    def cells(p: tp.TPAttributeProfile) -> Iterator[tuple[Any, ...]]:
+        head: tuple[str, str, str] = (";".join(p.Contexts), ";".join(p.FilterIDs), interval_text(p.ActivationInterval))
+        tail: tuple[Any, Any] = (p.Blocker, p.Weight)
+        for a in p.Attributes or [tp.TPAttribute()]:
+            yield p.Tenant, p.ID, *head, ";".join(a.FilterIDs), a.Path, a.Type, a.Value, *tail
+            head, tail = ("", "", ""), ("", "")
+
+    return add, finish, cells
+
+
+def _chargers() -> tuple[Add, Finish, Cells]:
+    def add(found: Found, row: list[Any]) -> None:
+        draft = _draft(found, row)
+        filter_ids, interval, run_id, attribute_ids, weight = row[2:]
+        _common(draft, filter_ids, interval, weight)
+        if run_id or "run_id" not in draft.values:
+            draft.values["run_id"] = run_id
+        draft.parts.extend(split_attribute_ids(attribute_ids))
+
+    def finish(tpid: str, load_id: str, found: Found) -> list[Any]:
+        return [
+            tp.TPChargerProfile(tpid, d.tenant, d.id, d.filter_ids, d.interval, d.values["run_id"], d.parts, d.weight)
+            for d in found.values()
+        ]
+
+    def cells(p: tp.TPChargerProfile) -> Iterator[tuple[Any, ...]]:
+        head: tuple[str, str, str] = (";".join(p.FilterIDs), interval_text(p.ActivationInterval), p.RunID)
+        weight: Any = p.Weight
+        for attribute_id in _attribute_cells(p.AttributeIDs):
+            yield p.Tenant, p.ID, *head, attribute_id, weight
+            head, weight = ("", "", ""), ""
+
+    return add, finish, cells
+
+
+def _attribute_cells(ids: list[str]) -> list[str]:
+    """Cells that read as these ids again: two inline attributes may not stand side by side in one cell."""
+    cells: list[str] = [""]
+    starred = False
+    for attribute_id in ids:
+        inline = attribute_id.startswith("*")
+        if starred and inline:
+            cells.append(attribute_id)
+        else:
+            cells[-1] = f"{cells[-1]};{attribute_id}" if cells[-1] else attribute_id
+        starred = inline
+    return cells
+
+
+FILTERS = file_kind(
+    "filter", "Filters.csv", "FilterMdl", "Tenant ID Type Element Values ActivationInterval", _filters()
+)
+ATTRIBUTES = file_kind(
+    "attribute_profile", "Attributes.csv", "AttributeMdl",
+    "Tenant ID Contexts FilterIDs ActivationInterval AttributeFilterIDs Path Type Value Blocker:bool Weight:float",
+    _attributes(),
+)  # fmt: skip
+CHARGERS = file_kind(
+    "charger", "Chargers.csv", "ChargerMdl", "Tenant ID FilterIDs ActivationInterval RunID AttributeIDs Weight:float",
+    _chargers(),
+)  # fmt: skip
