@@ -36,6 +36,8 @@ logger = logging.getLogger("cgr_cluster.engine")
 
 MAX_READY_PER_TURN = 256  # continuations, tasks and timers begun in one turn; the rest goes on in the next
 
+DISK_FULL = b"SERVER_ERROR: the disk of the log is nearly full; nothing new is accepted until there is room"
+
 DecodeParams = Callable[[Method, bytes], Any]
 EncodeResult = Callable[[Any], bytes]
 
@@ -60,6 +62,7 @@ class Engine:
         self.encode = encode_result
         self.now_ns = 0
         self.number = 0  # of the newest group
+        self.low_disk = False  # refuse what would need more room before it has any effect
         self.outputs: list[m.Output] = []
         self.ready: deque[Callable[[], None]] = deque()
         self._interrupted: deque[tuple[Shard, str]] = deque()  # operations that a restart found in the shards
@@ -263,6 +266,9 @@ class Engine:
             done = home.get("done", request.uid)
             if done is not None:
                 self.answer(request.reply_to, request.uid, done.answer, done.failed)
+                return
+            if self.low_disk and not method.when_full:
+                self.answer(request.reply_to, request.uid, DISK_FULL, True)
                 return
         if method.orchestrates:
             self.runner.start_request(request, method, home)

@@ -25,7 +25,7 @@ class Request(msgspec.Struct, gc=False):
     hops: int = 0
 
 
-class StepRequest(msgspec.Struct, array_like=True, gc=False):
+class StepRequest(msgspec.Struct, array_like=True, tag=3, gc=False):
     """Step `number` of operation `op_id`, for the owner of `shard` (-1: for the whole worker, a part of an `everywhere`)."""
 
     op_id: str
@@ -41,7 +41,7 @@ class StepRequest(msgspec.Struct, array_like=True, gc=False):
     to_worker: int
 
 
-class StepReply(msgspec.Struct, array_like=True, gc=False):
+class StepReply(msgspec.Struct, array_like=True, tag=4, gc=False):
     op_id: str
     number: int
     from_worker: int
@@ -49,7 +49,7 @@ class StepReply(msgspec.Struct, array_like=True, gc=False):
     error: str | None = None
 
 
-class Forget(msgspec.Struct, array_like=True, gc=False):
+class Forget(msgspec.Struct, array_like=True, tag=5, gc=False):
     """The operation has ended: its step results need not be kept any more."""
 
     op_id: str
@@ -57,7 +57,7 @@ class Forget(msgspec.Struct, array_like=True, gc=False):
     numbers: list[int]
 
 
-class Changeset(msgspec.Struct, array_like=True, gc=False):
+class Changeset(msgspec.Struct, array_like=True, tag=6, gc=False):
     """Reference data number `number`. `whole`: the complete state, for a worker that is too far behind."""
 
     number: int
@@ -65,7 +65,7 @@ class Changeset(msgspec.Struct, array_like=True, gc=False):
     whole: bool = False
 
 
-class ChangesetDone(msgspec.Struct, array_like=True, gc=False):
+class ChangesetDone(msgspec.Struct, array_like=True, tag=7, gc=False):
     worker: int
     number: int
 
@@ -84,7 +84,7 @@ class AckedBelow(msgspec.Struct, gc=False):
     sequence: int
 
 
-class ForwardedRequest(msgspec.Struct, array_like=True, gc=False):
+class ForwardedRequest(msgspec.Struct, array_like=True, tag=1, gc=False):
     """A request that another worker received first; its answer goes back through that worker."""
 
     uid: str
@@ -97,7 +97,7 @@ class ForwardedRequest(msgspec.Struct, array_like=True, gc=False):
     from_worker: int
 
 
-class ForwardedAnswer(msgspec.Struct, array_like=True, gc=False):
+class ForwardedAnswer(msgspec.Struct, array_like=True, tag=2, gc=False):
     uid: str
     body: bytes
     failed: bool

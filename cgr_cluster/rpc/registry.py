@@ -41,7 +41,8 @@ class Params(msgspec.Struct, metaclass=_ParamsMeta, gc=False, forbid_unknown_fie
 
 
 class Method(msgspec.Struct, frozen=True):
-    """One declared method. `orchestrates`: the handler is a generator of steps (docs/engine.md)."""
+    """One declared method. `orchestrates`: the handler is a generator of steps (docs/engine.md). `when_full`: it is done
+    even when the disk is nearly full, since it ends or gives back something (design 4, step 5)."""
 
     name: str
     handler: Callable[..., Any]
@@ -50,6 +51,7 @@ class Method(msgspec.Struct, frozen=True):
     changes: bool
     deadline_s: float | None
     orchestrates: bool
+    when_full: bool = False
 
 
 class Registry:
@@ -116,7 +118,12 @@ def service(name: str, extends: str = "", alias_of: str = "") -> None:
 
 
 def method(
-    name: str, *more: str, owner: OwnerRule = ANY, changes: bool = False, deadline_s: float | None = 30.0
+    name: str,
+    *more: str,
+    owner: OwnerRule = ANY,
+    changes: bool = False,
+    deadline_s: float | None = 30.0,
+    when_full: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Declare a handler under one or more public names. Its second parameter's annotation is its parameter type."""
 
@@ -133,6 +140,7 @@ def method(
                     changes,
                     deadline_s,
                     inspect.isgeneratorfunction(handler),
+                    when_full,
                 )
             )
         return handler

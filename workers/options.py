@@ -1,0 +1,68 @@
+"""What a node's processes are told at their start."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class NodeOptions:
+    """Options of one node. `run_dir` holds the Unix sockets of its processes."""
+
+    workers: int
+    data_dir: str
+    run_dir: str
+    config: dict[str, Any]
+    ephemeral: bool
+    port_base: int | None
+    host: str | None
+    log_level: str
+    announce: bool
+
+    @property
+    def log_socket(self) -> str:
+        return os.path.join(self.run_dir, "log")
+
+    @property
+    def store_address(self) -> str:
+        return f"ipc://{self.run_dir}/store"
+
+    @property
+    def balancer_address(self) -> str:
+        return f"ipc://{self.run_dir}/balancer"
+
+    def mesh_address(self, worker: int) -> str:
+        return f"ipc://{self.run_dir}/mesh-{worker}"
+
+    def listen(self) -> dict[str, tuple[str, int]]:
+        """Listener name → (host, port): `json`, `http`, `bijson`. A listener whose configuration is "" is left out."""
+        found = {}
+        keys = (("json", "rpc_json", 0), ("http", "http", 2), ("bijson", "birpc_json", 3))
+        for name, key, offset in keys:
+            text = str(self.config["listen"].get(key, ""))
+            if not text:
+                continue
+            host, _, port = text.rpartition(":")
+            found[name] = (
+                self.host or host or "127.0.0.1",
+                int(port) if self.port_base is None else self.port_base + offset,
+            )
+        return found
+
+    def greeting(self) -> str:
+        """What `./scripts/run` says when the node is ready."""
+        listen = self.listen()
+        lines = [f"cgr_cluster is ready ({self.workers} workers, data in {self.data_dir})."]
+        lines += [f"  {name:7} {host}:{port}" for name, (host, port) in listen.items()]
+        if "http" in listen:
+            host, port = listen["http"]
+            lines += [
+                "Try:",
+                f'  curl http://{host}:{port}/jsonrpc -d \'{{"method":"CoreSv1.Ping","params":[{{}}],"id":1}}\'',
+            ]
+        if "json" in listen:
+            host, port = listen["json"]
+            lines.append(f"  .venv/bin/cgr-cluster stress --calls 20000 --address {host}:{port}")
+        return "\n".join([*lines, "Ctrl-C stops it."])

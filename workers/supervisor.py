@@ -1,0 +1,328 @@
+"""The supervisor: starts the processes of a node, restarts what dies, stops them in order (design 11, 12).
+
+    python -m workers.supervisor [--workers N] [--data-dir D | --ephemeral] [--port-base P] [--config FILE] ...
+
+It is a single-threaded process without a loop and without sockets, so that it may fork for its whole life: it imports
+everything once, freezes the collector, and forks each child at start and at every restart. SIGTERM or SIGINT stop the
+node: balancer first, then the workers, the folder, the store, the log. A child that ends unasked is started again, at
+once the first time, then with growing pauses. When the supervisor itself is killed its children end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import logging
+import os
+import select
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from cgr_cluster.cluster.shard_map import MAX_WORKERS
+from cgr_cluster.config import logs, settings
+from workers.children import READY, STOP, Leash
+from workers.options import NodeOptions
+
+logger = logging.getLogger("cgr_cluster.supervisor")
+
+STOP_SECONDS = 10.0  # a child that has not ended by then is killed
+READY_SECONDS = 60.0
+RESTART_PAUSES = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
+QUIET_SECONDS = 30.0  # a child that lived so long begins again with the first pause
+ORDER_OF_STOP = ("balancer", "worker", "store", "folder", "log")
+FATAL = 78  # a child's exit status that says: starting it again will not help (EX_CONFIG)
+
+Main = Callable[[NodeOptions, Leash], None]
+
+
+class Child:
+    """One process of the node: how to start it, and what is known of it."""
+
+    def __init__(self, name: str, role: str, main: Main) -> None:
+        self.name = name
+        self.role = role
+        self.main = main
+        self.pid = 0
+        self.down = -1
+        self.up = -1
+        self.ready = False
+        self.started = 0.0
+        self.failures = 0
+        self.restart_at: float | None = None
+
+
+class Supervisor:
+    def __init__(self, options: NodeOptions, children: list[Child]) -> None:
+        self.options = options
+        self.children = children
+        self._wake, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_write, False)
+        self._stopping = False
+        self._announced = False
+        self.status = 0
+
+    # --- children ---------------------------------------------------------------------------------------------
+
+    def start(self, child: Child) -> None:
+        down_read, down_write = os.pipe()
+        up_read, up_write = os.pipe()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                for other in self.children:
+                    for end in (other.down, other.up):
+                        if end >= 0:
+                            os.close(end)
+                for end in (down_write, up_read, self._wake, self._wake_write):
+                    os.close(end)
+                signal.set_wakeup_fd(-1)
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                logs.setup(child.name, self.options.log_level)
+                child.main(self.options, Leash(down_read, up_write))
+                status = 0
+            except SystemExit as end_of_process:
+                code = end_of_process.code
+                status = code if isinstance(code, int) else 0 if code is None else 1
+            except BaseException:
+                logger.error("%s", traceback.format_exc().replace("\n", " | "))
+            finally:
+                sys.stderr.flush()
+                os._exit(status)
+        os.close(down_read)
+        os.close(up_write)
+        child.pid, child.down, child.up = pid, down_write, up_read
+        child.ready, child.started, child.restart_at = False, time.monotonic(), None
+
+    def _ended(self, child: Child, status: int) -> None:
+        for end in (child.down, child.up):
+            os.close(end)
+        pid, child.pid, child.down, child.up, child.ready = child.pid, 0, -1, -1, False
+        code = os.waitstatus_to_exitcode(status)
+        if self._stopping:
+            if code:
+                logger.warning("%s (pid %d) ended with status %d while stopping", child.name, pid, code)
+                self.status = self.status or 1
+            return
+        if code == FATAL or (not self._announced and code != 0 and child.failures >= 3):
+            logger.error("%s cannot run (status %d); the node stops", child.name, code)
+            self.status = code if code > 0 else 1
+            self._stopping = True
+            return
+        if time.monotonic() - child.started > QUIET_SECONDS:
+            child.failures = 0
+        pause = RESTART_PAUSES[min(child.failures, len(RESTART_PAUSES) - 1)]
+        child.failures += 1
+        how = f"killed by signal {-code}" if code < 0 else f"ended with status {code}"
+        logger.error("%s (pid %d) %s; it is started again in %.1f s", child.name, pid, how, pause)
+        child.restart_at = time.monotonic() + pause
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            for child in self.children:
+                if child.pid == pid:
+                    self._ended(child, status)
+
+    # --- the life of the node ---------------------------------------------------------------------------------
+
+    def run(self) -> int:
+        def note(signum: int, frame: object) -> None:
+            if signum in (signal.SIGTERM, signal.SIGINT):
+                self._stopping = True
+
+        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+            signal.signal(signum, note)
+        signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        begin = time.monotonic()
+        for child in self.children:
+            if self._stopping:
+                break
+            self.start(child)
+            if child.role == "log":  # everything else needs it
+                self._wait(lambda c=child: c.ready or self._stopping, READY_SECONDS)
+        while not self._stopping:
+            self._turn(1.0)
+            if not self._announced and all(child.ready for child in self.children):
+                self._announced = True
+                self._announce(time.monotonic() - begin)
+        self._stop_all()
+        return self.status
+
+    def _turn(self, timeout: float) -> None:
+        """Wait for something to happen, and see to it."""
+        now = time.monotonic()
+        for child in self.children:
+            if child.restart_at is not None:
+                if child.restart_at <= now:
+                    self.start(child)
+                else:
+                    timeout = min(timeout, child.restart_at - now)
+        ups = {child.up: child for child in self.children if child.up >= 0 and not child.ready}
+        readable, _, _ = select.select([self._wake, *ups], [], [], max(timeout, 0))
+        for end in readable:
+            if end == self._wake:
+                os.read(self._wake, 4096)
+            elif os.read(end, 1) == READY:
+                ups[end].ready = True
+        self._reap()
+
+    def _wait(self, condition: Callable[[], bool], seconds: float) -> bool:
+        end = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > end:
+                return False
+            self._turn(min(0.5, max(end - time.monotonic(), 0.01)))
+        return True
+
+    def _announce(self, seconds: float) -> None:
+        logger.info("ready in %.2f s: %d workers", seconds, self.options.workers)
+        if self.options.announce:
+            print(self.options.greeting(), flush=True)
+        _notify_systemd("READY=1")
+
+    def _stop_all(self) -> None:
+        _notify_systemd("STOPPING=1")
+        self._stopping = True
+        for role in ORDER_OF_STOP:
+            group = [child for child in self.children if child.role == role and child.pid]
+            for child in group:
+                try:
+                    os.write(child.down, STOP)
+                except BrokenPipeError:
+                    pass  # it has ended by itself; it is reaped below
+            if not self._wait(lambda g=group: not any(child.pid for child in g), STOP_SECONDS):
+                for child in group:
+                    if child.pid:
+                        logger.error(
+                            "%s (pid %d) did not stop in %.0f s and is killed", child.name, child.pid, STOP_SECONDS
+                        )
+                        self.status = 1
+                        os.kill(child.pid, signal.SIGKILL)
+                self._wait(lambda g=group: not any(child.pid for child in g), STOP_SECONDS)
+        logger.info("stopped")
+
+
+def _notify_systemd(text: str) -> None:
+    """Tell systemd (Type=notify), when it asked for it."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    import socket
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.sendto(text.encode(), "\0" + address[1:] if address[0] == "@" else address)
+        except OSError as error:
+            logger.warning("systemd could not be told %s: %s", text, error)
+
+
+def children(options: NodeOptions) -> list[Child]:
+    """The processes of a node. Imported here, once, so that a fork is ready in milliseconds."""
+    from balancer.process import main as balancer
+
+    from workers.cdr_store import main as store
+    from workers.folder import main as folder
+    from workers.log_process import main as log
+    from workers.shard import main as shard
+
+    def worker(number: int) -> Main:
+        return lambda node, leash: shard(node, leash, number)
+
+    return [
+        Child("log", "log", log),
+        Child("store", "store", store),
+        *(Child(f"worker-{number}", "worker", worker(number)) for number in range(options.workers)),
+        Child("balancer", "balancer", balancer),
+        Child("folder", "folder", folder),
+    ]
+
+
+def parse(arguments: list[str] | None = None) -> NodeOptions:
+    parser = argparse.ArgumentParser(
+        prog="cgr-cluster run", description="Start a node: log, store, workers and balancer, in the foreground."
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        default=max(1, min(os.cpu_count() or 1, 8)),
+        help="worker processes, each owning a share of the accounts (default: one per core, %(default)s)",
+    )
+    parser.add_argument(
+        "--data-dir", metavar="D", default="data", help="where the log and the stores live (default: ./data)"
+    )
+    parser.add_argument(
+        "--ephemeral",
+        action="store_true",
+        help="an empty throw-away store, with the configuration of the conformance recordings",
+    )
+    parser.add_argument(
+        "--port-base",
+        type=int,
+        metavar="P",
+        help="listen on P (JSON over TCP), P+2 (HTTP) and P+3 (BiJSON) instead of 2012, 2080 and 2014",
+    )
+    parser.add_argument(
+        "--host", default=None, help="address to listen on (default: that of the configuration, 127.0.0.1)"
+    )
+    parser.add_argument(
+        "--config", metavar="FILE", help="TOML configuration over the built-in defaults (docs/configuration.md)"
+    )
+    parser.add_argument("--log-level", choices=sorted(logs.LEVELS), default="info")
+    parser.add_argument("--announce", action="store_true", help=argparse.SUPPRESS)
+    chosen = parser.parse_args(arguments)
+    if not 1 <= chosen.workers <= MAX_WORKERS:
+        parser.error(f"--workers {chosen.workers}: 1 to {MAX_WORKERS} are possible")
+    if chosen.port_base is not None and not 1 <= chosen.port_base <= 65532:
+        parser.error(f"--port-base {chosen.port_base}: 1 to 65532 are possible")
+    if chosen.ephemeral and chosen.config:
+        parser.error("--ephemeral has a fixed configuration; leave out --config")
+    config = settings.ephemeral() if chosen.ephemeral else settings.installed(chosen.config)
+    data_dir = tempfile.mkdtemp(prefix="cgr-cluster-") if chosen.ephemeral else os.path.abspath(chosen.data_dir)
+    run_dir = tempfile.mkdtemp(prefix="cgr-")  # short: names of Unix sockets end at 107 bytes
+    return NodeOptions(
+        workers=chosen.workers, data_dir=data_dir, run_dir=run_dir, config=config, ephemeral=chosen.ephemeral,
+        port_base=chosen.port_base, host=chosen.host, log_level=chosen.log_level, announce=chosen.announce,
+    )  # fmt: skip
+
+
+def main(arguments: list[str] | None = None) -> int:
+    try:
+        options = parse(arguments)
+    except settings.ConfigError as error:
+        print(f"cgr-cluster: {error}", file=sys.stderr)
+        return FATAL
+    logs.setup("supervisor", options.log_level)
+    os.umask(0o077)
+    try:
+        try:
+            Path(options.data_dir).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            logger.error("data directory %s cannot be made: %s", options.data_dir, error.strerror)
+            return FATAL
+        supervisor = Supervisor(options, children(options))
+        gc.collect()
+        gc.freeze()
+        return supervisor.run()
+    finally:
+        shutil.rmtree(options.run_dir, ignore_errors=True)
+        if options.ephemeral:
+            shutil.rmtree(options.data_dir, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
