@@ -1,0 +1,128 @@
+"""A worker's link to its balancer: a ZeroMQ DEALER, batches in, answers out (`cgr_cluster/routing/wire.py`).
+
+Answers of a turn leave in one message, which also gives the credits of the batches that were read back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+import zmq
+
+from cgr_cluster.engine import messages as m
+from cgr_cluster.engine.engine import Engine
+from cgr_cluster.routing import wire
+from workers.options import NodeOptions
+
+logger = logging.getLogger("cgr_cluster.worker")
+
+REPLY_TO = "balancer"
+
+
+class BalancerLink:
+    def __init__(
+        self,
+        context: zmq.Context[Any],
+        options: NodeOptions,
+        incarnation: int,
+        engine: Engine,
+        give: Callable[[m.Input], None],
+    ) -> None:
+        self._engine = engine
+        self._incarnation = incarnation
+        self._give = give
+        self._socket = context.socket(zmq.DEALER)
+        self._socket.setsockopt(zmq.LINGER, 0)
+        self._socket.setsockopt(zmq.RECONNECT_IVL, 10)
+        self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, 200)
+        self._socket.setsockopt(zmq.ROUTING_ID, wire.worker_link(engine.worker, incarnation))
+        self._socket.connect(options.balancer_address)
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._socket.fileno(), self._readable)
+        self._scheduled = False
+        self._taken = 0
+        self._told_taken = 0
+        self._acked = 0
+        self._items: list[wire.AnswerItem] = []
+        self._tenant = ""
+        self.greet()
+
+    def greet(self) -> None:
+        engine = self._engine
+        self._tenant = engine.generation.default_tenant
+        self._send(
+            wire.Hello(
+                wire.VERSION,
+                engine.worker,
+                self._incarnation,
+                engine.generation.number,
+                list(engine.shards),
+                1,
+                self._tenant,
+            )
+        )
+
+    def answer(self, output: m.Answer) -> None:
+        self._items.append(wire.AnswerItem(output.uid, output.failed, output.body))
+
+    def tell(self, output: m.Tell) -> None:
+        self._send(wire.Tell(output.connection, output.method, output.params))
+
+    def flush(self) -> None:
+        """Send the answers that were given, and the credits of the batches that were read."""
+        if self._items or self._taken != self._told_taken:
+            items, self._items = self._items, []
+            self._told_taken = self._taken
+            self._send(wire.Answers(self._taken, items))
+        if self._engine.generation.default_tenant != self._tenant:
+            self.greet()
+
+    def leave(self) -> None:
+        self._send(wire.Leaving(self._engine.worker))
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._socket.fileno())
+        self._socket.close()
+
+    def _send(self, message: wire.FromWorker) -> None:
+        try:
+            self._socket.send(wire.encode(message), zmq.NOBLOCK)
+        except zmq.Again:
+            raise RuntimeError("the balancer does not read: the queue of answers is full") from None
+        if not self._scheduled:  # a send may swallow the descriptor's edge: look for input afterwards
+            self._scheduled = True
+            self._loop.call_soon(self._readable)
+
+    def _readable(self) -> None:
+        self._scheduled = False
+        socket = self._socket
+        try:
+            while True:
+                self._received(wire.decode_to_worker(socket.recv(zmq.NOBLOCK)))
+        except zmq.Again:
+            return
+
+    def _received(self, message: wire.ToWorker) -> None:
+        if isinstance(message, wire.Batch):
+            self._taken = message.number
+            now = time.time_ns()
+            if message.acked_below > self._acked and message.requests:
+                self._acked = message.acked_below
+                balancer = message.requests[0].uid.rpartition(":")[0]
+                self._give(m.AckedBelow(balancer, message.acked_below))
+            for item in message.requests:
+                left = item.time_left_ms
+                deadline = None if left == wire.NO_DEADLINE else now + left * 1_000_000
+                self._give(
+                    m.Request(item.uid, item.method, item.params, REPLY_TO, deadline, item.connection, item.hops)
+                )
+        elif isinstance(message, wire.Welcome):
+            if message.version != wire.VERSION:
+                raise RuntimeError(f"the balancer speaks version {message.version}, this worker {wire.VERSION}")
+            self._taken = self._told_taken = self._acked = 0
+        else:
+            logger.warning("a client's reply %d that nobody waits for", message.number)

@@ -1,0 +1,272 @@
+"""The worker process: the shell around an engine (design 3, 4, 6).
+
+One loop, one thread. What comes in from balancers, from other workers and from the outside is collected and run as one
+turn; the turn's group goes to the log process; what depends on it leaves when the log has it. The process ends when the
+log refuses it (fail stop) and starts again from the log.
+
+Start: hello to the log (which shuts out this worker's earlier incarnation), load the shards, meet the other workers,
+catch up with the leader's reference data, then greet the balancer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import uvloop
+import zmq
+
+from cgr_cluster.cluster import mesh_wire
+from cgr_cluster.cluster.shard_map import shard_map
+from cgr_cluster.engine import messages as m
+from cgr_cluster.engine.engine import Engine
+from cgr_cluster.engine.owner import REFERENCE_SHARD
+from cgr_cluster.log import checkpoint
+from cgr_cluster.log.client import LogClient
+from cgr_cluster.log.errors import LogError
+from cgr_cluster.log.format import encode_body, seal
+from cgr_cluster.node.outside import OUTSIDE
+from cgr_cluster.rpc.decode import decode_params
+from cgr_cluster.rpc.encode import encode_result
+from cgr_cluster.rpc.errors import ApiError
+from cgr_cluster.services import load as load_services
+from workers.balancer_link import BalancerLink
+from workers.children import Leash
+from workers.links import Inlet, Outlet
+from workers.options import NodeOptions
+from workers.store_link import StoreLink
+
+logger = logging.getLogger("cgr_cluster.worker")
+
+OUTSIDE_THREADS = 4
+PEERS_SECONDS = 20.0  # the leader must have answered by then
+STOP_SECONDS = 5.0  # operations under way at a graceful stop may take so long to end
+
+
+class ShardProcess:
+    def __init__(self, options: NodeOptions, leash: Leash, number: int) -> None:
+        self.options = options
+        self.leash = leash
+        self.number = number
+        self.incarnation = time.time_ns()
+        self.engine = Engine(
+            number, shard_map(options.workers), options.config, decode_params, encode_result, load_services()
+        )
+        self._inputs: list[m.Input] = []
+        self._scheduled = False
+        self._durable = 0
+        self._alarm: asyncio.TimerHandle | None = None
+        self._peers: dict[int, int] = {}  # other worker → its incarnation
+        self._outlets: dict[int, Outlet] = {}
+        self._pool = ThreadPoolExecutor(OUTSIDE_THREADS, "outside")
+        self._stop = asyncio.Event()
+        self._caught_up = asyncio.Event()
+        self._failed: str | None = None
+        self.balancer: BalancerLink | None = None
+
+    # --- start and stop ---------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.log = LogClient(self.options.log_socket, self.number, self.incarnation, self._acknowledged, self._refused)
+        welcome = await self.log.start()
+        begin = time.monotonic()
+        shards = [*self.engine.shards, REFERENCE_SHARD]
+        self.engine.now_ns = time.time_ns()
+        self.engine.load(checkpoint.load(shards, self.options.data_dir, welcome.durable))
+        gc.collect()
+        gc.freeze()
+        logger.info("loaded %d shards in %.3f s", len(self.engine.shards), time.monotonic() - begin)
+        context: zmq.Context[Any] = zmq.Context()
+        self._inlet = Inlet(context, self.options.mesh_address(self.number), self._mesh_frame)
+        for other in range(self.options.workers):
+            if other != self.number:
+                self._outlets[other] = Outlet(context, self.options.mesh_address(other))
+        self._greet(self._outlets, True)
+        self.store = StoreLink(context, self.options, self.number, self._give, self.engine)
+        await self._catch_up()
+        self._schedule()
+        self.balancer = BalancerLink(context, self.options, self.incarnation, self.engine, self._give)
+        self.leash.watch(self._loop.add_reader, self._stop.set)
+        self.leash.ready()
+        await self._stop.wait()
+        if self._failed is not None:
+            raise SystemExit(self._failed)
+        await self._finish()
+
+    async def _catch_up(self) -> None:
+        """Wait until this worker has the leader's reference data."""
+        if self.engine.shard_map[0] == self.number:
+            return
+        try:
+            await asyncio.wait_for(self._caught_up.wait(), PEERS_SECONDS)
+        except asyncio.TimeoutError:
+            raise SystemExit(f"the leader (worker {self.engine.shard_map[0]}) has not answered") from None
+
+    async def _finish(self) -> None:
+        """A graceful stop: the balancer sends nothing new; what is under way ends, and the log has it."""
+        end = time.monotonic() + STOP_SECONDS
+        while time.monotonic() < end:
+            if not self._inputs and not self.engine.runner.running and self._durable == self.engine.number:
+                break
+            await asyncio.sleep(0.01)
+        else:
+            logger.warning("%d operations go on at the next start", len(self.engine.runner.running))
+        self.log.close()
+
+    def _refused(self, code: str, text: str) -> None:
+        self._failed = f"the log refuses this worker: {code} {text}"
+        self._stop.set()
+
+    # --- the turn ---------------------------------------------------------------------------------------------
+
+    def _give(self, message: m.Input) -> None:
+        """An input for the next turn."""
+        self._inputs.append(message)
+        if not self._scheduled:
+            self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._scheduled = False
+        if not self.log.has_room:
+            self._loop.call_later(0.005, self._schedule)  # the log is far behind; what comes in waits
+            return
+        engine = self.engine
+        inputs, self._inputs = self._inputs, []
+        group = engine.turn(time.time_ns(), inputs)
+        if group is not None:
+            body = encode_body(group.records)
+            self.log.append(group.number, seal(body, self.number, self.incarnation, 1, group.number, group.generation))
+        self._release()
+        if self.balancer is not None:
+            self.balancer.flush()
+        if engine.has_work:
+            self._schedule()
+        else:
+            self._set_alarm(engine.next_deadline_ns())
+
+    def _set_alarm(self, at_ns: int | None) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        if at_ns is not None:
+            self._alarm = self._loop.call_later(max(0.0, (at_ns - time.time_ns()) / 1e9), self._schedule)
+
+    def _acknowledged(self, number: int, low_disk: bool) -> None:
+        self._durable = number
+        if low_disk != self.engine.low_disk:
+            self.engine.low_disk = low_disk
+            logger.log(
+                logging.ERROR if low_disk else logging.INFO,
+                "the disk of the log is %s",
+                "nearly full" if low_disk else "free again",
+            )
+        self._release()
+        if self.balancer is not None:
+            self.balancer.flush()
+        self.store.durable()
+
+    # --- what leaves ------------------------------------------------------------------------------------------
+
+    def _release(self) -> None:
+        outputs = self.engine.released(self._durable)
+        if not outputs:
+            return
+        to_workers: dict[int, list[Any]] = {}
+        for output in outputs:
+            if isinstance(output, m.Answer):
+                assert self.balancer is not None
+                self.balancer.answer(output)
+            elif isinstance(output, m.ToWorker):
+                if output.worker == self.number:
+                    self._give(output.message)
+                else:
+                    to_workers.setdefault(output.worker, []).append(output.message)
+            elif isinstance(output, m.OutsideCall):
+                self._ask_outside(output)
+            elif self.balancer is not None:
+                self.balancer.tell(output)
+        for worker, messages in to_workers.items():
+            self._outlets[worker].send(mesh_wire.encode(messages))
+
+    def _ask_outside(self, call: m.OutsideCall) -> None:
+        if self.store.takes(call):
+            return
+        function = OUTSIDE.get(call.name)
+        if function is None:
+            self._give(m.OutsideResult(call.op_id, call.number, None, f"SERVER_ERROR: nobody does {call.name}"))
+            return
+        self._loop.create_task(self._outside(call, function))
+
+    async def _outside(self, call: m.OutsideCall, function: Callable[..., Any]) -> None:
+        try:
+            result = await self._loop.run_in_executor(self._pool, lambda: function(*call.args))
+            self._give(m.OutsideResult(call.op_id, call.number, result))
+        except ApiError as error:
+            self._give(m.OutsideResult(call.op_id, call.number, None, error.text))
+        except Exception as error:
+            logger.exception("%s failed", call.name)
+            self._give(m.OutsideResult(call.op_id, call.number, None, f"SERVER_ERROR: {call.name}: {error}"))
+
+    # --- the mesh ---------------------------------------------------------------------------------------------
+
+    def _mesh_frame(self, frame: bytes) -> None:
+        for message in mesh_wire.decode(frame):
+            if isinstance(message, mesh_wire.Hello):
+                self._met(message)
+            else:
+                self._give(message)
+
+    def _greet(self, workers: Any, answer: bool) -> None:
+        hello = mesh_wire.Hello(mesh_wire.VERSION, self.number, self.incarnation, self.engine.generation.number, answer)
+        for other in workers:
+            self._outlets[other].send(mesh_wire.encode([hello]))
+
+    def _met(self, hello: mesh_wire.Hello) -> None:
+        if hello.version != mesh_wire.VERSION:
+            logger.error(
+                "worker %d speaks mesh version %d, this one %d", hello.worker, hello.version, mesh_wire.VERSION
+            )
+            return
+        known = self._peers.get(hello.worker)
+        self._peers[hello.worker] = hello.incarnation
+        if known is not None and known != hello.incarnation:
+            logger.info("worker %d is back", hello.worker)
+            self.engine.peer_gone(hello.worker)
+            self.engine.peer_back(hello.worker)
+        self.engine.peer_generation(hello.worker, hello.generation)
+        if hello.answer:
+            self._greet([hello.worker], False)
+        if hello.worker == self.engine.shard_map[0]:
+            self._wait_for_generation(hello.generation)
+        self._schedule()
+
+    def _wait_for_generation(self, number: int) -> None:
+        if self.engine.generation.number >= number:
+            self._caught_up.set()
+        elif not self._caught_up.is_set():
+            self._loop.call_later(0.005, self._wait_for_generation, number)
+
+
+def main(options: NodeOptions, leash: Leash, number: int) -> None:
+    async def run() -> None:
+        await ShardProcess(options, leash, number).run()
+
+    try:
+        uvloop.run(run())
+    except LogError as error:
+        logger.error("%s", error)
+        raise SystemExit(1) from None
+    except SystemExit as end:
+        logger.error("%s", end.code)
+        raise SystemExit(1) from None
