@@ -128,8 +128,8 @@ FromWorker = Hello | Answers | Moved | Tell | Leaving
 ToWorker = Welcome | Batch | TellReply
 
 _encode = msgspec.msgpack.Encoder().encode
-_from_worker = msgspec.msgpack.Decoder(FromWorker)
-_to_worker = msgspec.msgpack.Decoder(ToWorker)
+_from_worker: msgspec.msgpack.Decoder[FromWorker] = msgspec.msgpack.Decoder(FromWorker)
+_to_worker: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)
 
 
 def encode(message: FromWorker | ToWorker) -> bytes:
