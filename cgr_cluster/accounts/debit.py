@@ -1,0 +1,279 @@
+"""Debit, MaxDebit and GetMaxSessionTime of one account (spec 20 §3.2, §3.7, §3.8). Pure: what is stored is the caller's
+matter (steps.py).
+
+The caller gives the stored account and ways to read other members of its shared groups; it gets the answer and the
+drafts to store. On an `ApiError` nothing is to be stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from cgr_cluster.accounts.amounts import MONETARY, NANO_PER_GRAIN, VOICE
+from cgr_cluster.accounts.debit_pass import DebitPass
+from cgr_cluster.accounts.hooks import Consumption, HookOf, Subject
+from cgr_cluster.accounts.ledger import Ledger, Payer, ReadAccount
+from cgr_cluster.accounts.shared_groups import MembersOf
+from cgr_cluster.accounts.summary import summarised
+from cgr_cluster.accounts.types import Account
+from cgr_cluster.engine.domain import GenerationView
+from cgr_cluster.events.instant import Instant
+from cgr_cluster.rating.call_cost import compress
+from cgr_cluster.rating.rate import check_usage, unpriced_span
+from cgr_cluster.rating.rounding import round_nano
+from cgr_cluster.rating.types import CallCost, CallDescriptor, Increment, Timespan
+from cgr_cluster.rpc.errors import ApiError
+
+UNLIMITED = -1  # the maximum usage of an account that may go below zero
+
+
+class Setting(msgspec.Struct, gc=False):
+    """What a debit needs besides descriptor and account. `seed` decides random orders of shared groups."""
+
+    generation: GenerationView
+    now_ns: int
+    read: ReadAccount
+    members_of: MembersOf
+    new_uuid: Callable[[], str]
+    hook_of: HookOf | None
+    seed: str
+
+
+class Outcome(msgspec.Struct, gc=False):
+    """The answer, the drafts to store by account id, and the ids of the accounts whose account event is due: one entry
+    each for its changed useful money and unit balances (20 §3.10)."""
+
+    cost: CallCost
+    drafts: dict[str, Account] = {}
+    changed: list[str] = []
+
+
+def usable(account: Account | None, generation: GenerationView, descriptor: CallDescriptor) -> Account:
+    """The account, if the request may use it at all. Raises, in this order, `MAX_USAGE_EXCEEDED`, `ACCOUNT_NOT_FOUND`,
+    `ACCOUNT_DISABLED`."""
+    check_usage(generation, descriptor.tor, descriptor.time_end.ns - descriptor.time_start.ns)
+    if account is None:
+        raise ApiError("ACCOUNT_NOT_FOUND")
+    if account.disabled:
+        raise ApiError("ACCOUNT_DISABLED")
+    return account
+
+
+def debit(setting: Setting, account: Account | None, descriptor: CallDescriptor) -> Outcome:
+    """Responder.Debit."""
+    usable_account = usable(account, setting.generation, descriptor)
+    if descriptor.time_end.ns == descriptor.time_start.ns:
+        cost = empty_cost(descriptor, usable_account)
+        try:
+            cost.timespans = [unpriced_span(setting.generation, descriptor)]
+        except ApiError:
+            cost.timespans = None  # nothing to rate: a debit of nothing succeeds all the same
+        return Outcome(cost)
+    return _debit(
+        setting, usable_account, descriptor, descriptor.time_end, descriptor.duration_index_ns, descriptor.dry_run
+    )
+
+
+def max_debit(setting: Setting, account: Account | None, descriptor: CallDescriptor) -> Outcome:
+    """Responder.MaxDebit: debit as much of the interval as the account can pay. Never takes more than a debit would."""
+    usable_account = usable(account, setting.generation, descriptor)
+    asked = descriptor.time_end.ns - descriptor.time_start.ns
+    if asked == 0:
+        cost = empty_cost(descriptor, usable_account)
+        if not usable_account.allow_negative:
+            cost.timespans = [unpriced_span(setting.generation, descriptor)]
+            return Outcome(cost)
+        return debit(setting, usable_account, descriptor)
+    index_ns = max(descriptor.duration_index_ns, asked)
+    if usable_account.allow_negative:
+        return _debit(setting, usable_account, descriptor, descriptor.time_end, index_ns, False)
+    dry = _dry_pass(setting, usable_account, descriptor, index_ns)
+    granted = paid_duration_ns(dry[0], dry[1], usable_account, asked)
+    if descriptor.force_duration and granted < asked:
+        raise ApiError("INSUFFICIENT_CREDIT")
+    if granted == 0:
+        return Outcome(empty_cost(descriptor, usable_account))
+    assert granted <= asked, "a maximum debit is never more than was asked"
+    if granted == asked and dry[0].covered and not dry[0].differs and _unwatched(dry[1]):
+        # Paid in full without going below zero: a real debit takes the same steps, so this one is it.
+        outcome = _finished(setting, usable_account, descriptor, dry[0], dry[1], False)
+    else:
+        cut = asked - granted if granted > 0 else 0
+        end = descriptor.time_end.plus(-cut) if cut else descriptor.time_end
+        outcome = _debit(setting, usable_account, descriptor, end, index_ns - cut, False)
+    return outcome
+
+
+def max_session_time(setting: Setting, account: Account | None, descriptor: CallDescriptor) -> int:
+    """Responder.GetMaxSessionTime, in nanoseconds (units): -1 for an account that may go below zero, else what can be
+    paid of the asked interval."""
+    usable_account = usable(account, setting.generation, descriptor)
+    if usable_account.allow_negative:
+        return UNLIMITED
+    asked = descriptor.time_end.ns - descriptor.time_start.ns
+    if asked == 0:
+        return 0
+    run, ledger = _dry_pass(setting, usable_account, descriptor, max(descriptor.duration_index_ns, asked))
+    return paid_duration_ns(run, ledger, usable_account, asked)
+
+
+def paid_duration_ns(run: DebitPass, ledger: Ledger, before: Account, asked_ns: int) -> int:
+    """How long what a dry pass paid lasts, at most `asked_ns`; 0 when the connect fee could not be paid. Increments that
+    would take `*default` below zero end the count."""
+    if run.fee_unpaid:
+        return 0
+    default = ledger.find_default()
+    default_uuid = "" if default is None else default.uuid
+    credit = 0
+    for balance in (before.balances or {}).get(MONETARY, ()) if default_uuid else ():
+        if balance.uuid == default_uuid:
+            credit = balance.value
+    total = 0
+    for span in run.spans:
+        for increment in span.increments:
+            count = increment.compress_factor
+            info = increment.balance_info
+            if (
+                default_uuid
+                and increment.cost_nano
+                and info is not None
+                and info.monetary is not None
+                and info.monetary.uuid == default_uuid
+            ):
+                covered = min(count, max(0, credit) // increment.cost_nano)
+                credit -= covered * increment.cost_nano
+                if covered < count:
+                    return min(asked_ns, total + covered * increment.duration_ns)
+            total += count * increment.duration_ns
+            if total >= asked_ns:
+                return asked_ns
+    return total
+
+
+def empty_cost(descriptor: CallDescriptor, account: Account) -> CallCost:
+    """An answer that has debited nothing."""
+    return CallCost(
+        descriptor.category,
+        descriptor.tenant,
+        descriptor.subject or descriptor.account,
+        descriptor.account,
+        descriptor.destination,
+        descriptor.tor,
+        account_summary=summarised(account, account),
+    )
+
+
+# --- passes ------------------------------------------------------------------------------------------------------
+
+
+def _dry_pass(
+    setting: Setting, account: Account, descriptor: CallDescriptor, index_ns: int
+) -> tuple[DebitPass, Ledger]:
+    ledger = Ledger(account, setting.read, setting.new_uuid, None)
+    run = DebitPass(setting.generation, descriptor, ledger, descriptor.time_end, index_ns, dry=True, negative=False)
+    run.run(setting.members_of, setting.seed)
+    return run, ledger
+
+
+def _unwatched(ledger: Ledger) -> bool:
+    """No account of the ledger has triggers or counters, so that dry and real passes do the same."""
+    return not any(draft.triggers or draft.unit_counters for draft in ledger.drafts.values())
+
+
+def _debit(
+    setting: Setting, account: Account, descriptor: CallDescriptor, end: Instant, index_ns: int, dry: bool
+) -> Outcome:
+    ledger = Ledger(account, setting.read, setting.new_uuid, None if dry else setting.hook_of)
+    negative = not descriptor.deny_negative_account
+    run = DebitPass(setting.generation, descriptor, ledger, end, index_ns, dry=dry, negative=negative)
+    run.run(setting.members_of, setting.seed)
+    return _finished(setting, account, descriptor, run, ledger, dry)
+
+
+def _finished(
+    setting: Setting, account: Account, descriptor: CallDescriptor, run: DebitPass, ledger: Ledger, dry: bool
+) -> Outcome:
+    """Total, compress and round what a pass has paid, and say what is to be stored."""
+    spans = run.spans
+    total = 0
+    for span in spans:
+        span.cost_nano = sum(i.cost_nano * i.compress_factor for i in span.increments)
+        total += span.cost_nano
+    assert ledger.money_taken_nano == _money_shown_nano(spans), "money conserved: taken is what the answer shows"
+    spans = compress(spans)
+    if descriptor.perform_rounding:
+        total += _round_spans(spans, ledger, Subject(descriptor.category, descriptor.destination))
+    if dry:
+        drafts: dict[str, Account] = {}
+        changed: list[str] = []
+    else:
+        drafts = {account_id: ledger.drafts[account_id] for account_id in run.clean(setting.now_ns)}
+        changed = run.changed()
+    cost = CallCost(
+        descriptor.category,
+        descriptor.tenant,
+        descriptor.subject or descriptor.account,
+        descriptor.account,
+        descriptor.destination,
+        descriptor.tor or VOICE,
+        total,
+        spans or None,
+        sum(span.duration_ns for span in spans),
+        summarised(ledger.own, account),
+    )
+    return Outcome(cost, drafts, changed)
+
+
+def _money_shown_nano(spans: list[Timespan]) -> int:
+    shown = 0
+    for span in spans:
+        for increment in span.increments:
+            info = increment.balance_info
+            if info is None:
+                continue
+            if info.monetary is not None:
+                shown += increment.cost_nano * increment.compress_factor
+            if info.unit is not None and info.unit.tor == MONETARY:
+                shown += info.unit.consumed * NANO_PER_GRAIN * increment.compress_factor
+    return shown
+
+
+def _round_spans(spans: list[Timespan], ledger: Ledger, subject: Subject) -> int:
+    """Round the cost of each span that money pays from its start, and take the difference from that balance (20 §3.8).
+    Answers the sum of the differences."""
+    total = 0
+    for span in spans:
+        first = span.increments[0] if span.increments else None
+        if first is None or not first.cost_nano or span.rate_interval is None:
+            continue
+        info = first.balance_info
+        if info is None or info.monetary is None:
+            continue
+        rating = span.rate_interval.rating
+        difference = round_nano(span.cost_nano, rating.rounding_decimals, rating.rounding_method) - span.cost_nano
+        if not difference:
+            continue
+        span.round_increment = Increment(0, difference, 1, info)
+        span.cost_nano += difference
+        total += difference
+        payer = _money_payer(ledger, info.account_id, info.monetary.uuid)
+        if payer is not None:
+            take_counted(ledger, payer, difference, subject)
+    return total
+
+
+def _money_payer(ledger: Ledger, account_id: str, uuid: str) -> Payer | None:
+    owner = ledger.account(account_id)
+    for balance in (owner.balances or {}).get(MONETARY, ()) if owner is not None else ():
+        if balance.uuid == uuid and owner is not None:
+            return ledger.payer(balance, MONETARY, owner)
+    return None  # a trigger's action has removed it
+
+
+def take_counted(ledger: Ledger, payer: Payer, amount_nano: int, subject: Subject) -> None:
+    """Take an amount (negative: give it back) from a money balance once, feeding the owner's counters."""
+    ledger.take(payer, amount_nano, 1)
+    if payer.hook is not None:
+        payer.hook.taken((Consumption(MONETARY, amount_nano, payer.balance, MONETARY, amount_nano),), 1, subject)

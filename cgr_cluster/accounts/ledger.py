@@ -1,0 +1,108 @@
+"""The working copies of one debit or refund: which accounts it touches, and every change of a balance (spec 20 §3).
+
+A request works on drafts and hands them over when it succeeds; an error, or a dry run, leaves nothing behind. Every
+amount that leaves a balance passes through `take`, so that the answer can be checked against what the balances lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cgr_cluster.accounts.amounts import GRAINS, MONETARY, SYSTEM_ROUNDING, exact_factor, round_system
+from cgr_cluster.accounts.hooks import HookOf, TriggerHook
+from cgr_cluster.accounts.types import DEFAULT_ID, Account, Balance
+
+ReadAccount = Callable[[str], "Account | None"]
+
+
+class Payer:
+    """A useful balance whose turn it may be: the list it is in, its owner, and the owner's triggers and counters."""
+
+    __slots__ = ("balance", "hook", "owner", "type")
+
+    def __init__(self, balance: Balance, balance_type: str, owner: Account, hook: TriggerHook | None) -> None:
+        self.balance = balance
+        self.type = balance_type
+        self.owner = owner
+        self.hook = hook
+
+
+def affordable(balance_type: str, value: int, amount: int) -> int:
+    """How many times `amount` (> 0) can be taken while the value covers it. The first subtraction rounds a money value of
+    more than 5 decimals (20 §1)."""
+    if value < amount:
+        return 0
+    if balance_type == MONETARY and value % SYSTEM_ROUNDING:
+        return 1 + max(0, round_system(balance_type, value - amount)) // amount
+    return value // amount
+
+
+def units_of(duration_ns: int, factor: float) -> int:
+    """Duration x factor in 10^-5 units, rounded up (20 §3.5)."""
+    if factor == 1.0:
+        return duration_ns * GRAINS
+    exact = exact_factor(factor)
+    return -(-duration_ns * GRAINS * exact.numerator // exact.denominator)
+
+
+class Ledger:
+    """Drafts of the request's own account and, when balances are shared, of others of the same shard."""
+
+    __slots__ = ("_hook_of", "_hooks", "_new_uuid", "_read", "drafts", "money_taken_nano", "own", "touched")
+
+    def __init__(self, own: Account, read: ReadAccount, new_uuid: Callable[[], str], hook_of: HookOf | None) -> None:
+        self.own = own.draft()
+        self.drafts: dict[str, Account] = {own.id: self.own}
+        self.touched: dict[str, None] = {}  # ids of accounts of which a balance was changed
+        self.money_taken_nano = 0  # by `take` from `*monetary` balances as money
+        self._read = read
+        self._new_uuid = new_uuid
+        self._hook_of = hook_of
+        self._hooks: dict[str, TriggerHook | None] = {}
+
+    def account(self, account_id: str) -> Account | None:
+        """The working copy of an account."""
+        held = self.drafts.get(account_id)
+        if held is None:
+            stored = self._read(account_id)
+            if stored is None:
+                return None
+            held = self.drafts[account_id] = stored.draft()
+        return held
+
+    def hook(self, account: Account) -> TriggerHook | None:
+        """The account's triggers and counters, or None when it has none (or this is a dry run)."""
+        if self._hook_of is None or not (account.triggers or account.unit_counters):
+            return None
+        if account.id not in self._hooks:
+            self._hooks[account.id] = self._hook_of(account)
+        return self._hooks[account.id]
+
+    def payer(self, balance: Balance, balance_type: str, owner: Account) -> Payer:
+        return Payer(balance, balance_type, owner, self.hook(owner))
+
+    def find_default(self) -> Balance | None:
+        """The caller's `*default` money balance, if it has one."""
+        for balance in (self.own.balances or {}).get(MONETARY, ()):
+            if balance.id == DEFAULT_ID:
+                return balance
+        return None
+
+    def default(self) -> Payer:
+        """The caller's `*default` money balance, which may go below zero; made when it has none."""
+        balance = self.find_default()
+        if balance is None:
+            balance = Balance(self._new_uuid(), DEFAULT_ID)
+            if self.own.balances is None:
+                self.own.balances = {}
+            self.own.balances.setdefault(MONETARY, []).append(balance)
+        return self.payer(balance, MONETARY, self.own)
+
+    def take(self, payer: Payer, amount: int, count: int) -> None:
+        """Take `count` times `amount` (the balance's grain)."""
+        balance = payer.balance
+        total = amount * count
+        balance.value = round_system(payer.type, balance.value - total)
+        self.touched[payer.owner.id] = None
+        if payer.type == MONETARY:
+            self.money_taken_nano += total

@@ -1,0 +1,44 @@
+"""AccountSummary of an account, as debit answers, cost details and account events show it (spec 20 §2.4). Pure."""
+
+from __future__ import annotations
+
+from cgr_cluster.accounts.amounts import DATA, GENERIC, MMS, MONETARY, SMS, VOICE
+from cgr_cluster.accounts.types import Account, Balance
+from cgr_cluster.rating.types import AccountSummary, BalanceSummary
+
+LISTED_TYPES = (DATA, SMS, MMS, VOICE, GENERIC, MONETARY)
+
+
+def _summarised(balance: Balance, balance_type: str, initial: int, value: int) -> BalanceSummary:
+    return BalanceSummary(
+        balance.uuid,
+        balance.id or balance.uuid,
+        balance_type,
+        initial,
+        value,
+        balance.weight,
+        balance.disabled,
+        balance.factors,
+    )
+
+
+def summarised(account: Account, before: Account | None = None) -> AccountSummary:
+    """The summary of `account`; `Initial` values are those of `before`, the account at the start of the request (None: it
+    had none). A balance of `before` that is gone is listed last with Initial and Value 0."""
+    initial: dict[str, tuple[Balance, str]] = {}
+    if before is not None and before.balances:
+        earlier = before.balances
+        for kind in LISTED_TYPES:
+            for balance in earlier.get(kind, ()):
+                initial[balance.uuid] = (balance, kind)
+    out: list[BalanceSummary] = []
+    lists = account.balances
+    if lists:
+        for kind in LISTED_TYPES:
+            for balance in lists.get(kind, ()):
+                old = initial.pop(balance.uuid, None)
+                out.append(_summarised(balance, kind, 0 if old is None else old[0].value, balance.value))
+    for balance, kind in initial.values():
+        out.append(_summarised(balance, kind, 0, 0))
+    tenant, _, name = account.id.partition(":")
+    return AccountSummary(tenant, name, out, account.allow_negative, account.disabled)
