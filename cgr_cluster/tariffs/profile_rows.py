@@ -134,7 +134,15 @@ def _attributes() -> tuple[Add, Finish, Cells]:
     def finish(tpid: str, load_id: str, found: Found) -> list[Any]:
         return [
             tp.TPAttributeProfile(
-                tpid, d.tenant, d.id, d.filter_ids, d.interval, d.values["contexts"], d.parts, d.values["blocker"], d.weight
+                tpid,
+                d.tenant,
+                d.id,
+                d.filter_ids,
+                d.interval,
+                d.values["contexts"],
+                d.parts,
+                d.values["blocker"],
+                d.weight,
             )
             for d in found.values()
         ]

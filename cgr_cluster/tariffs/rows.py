@@ -22,10 +22,11 @@ from cgr_cluster.tariffs import tp_types as tp
 from cgr_cluster.tariffs.csv_files import files_named, quoted
 from cgr_cluster.tariffs.csv_files import rows as csv_rows
 
-Found = dict[str, Any]
+Found = dict[Any, Any]  # id → what its rows have said so far
 Add = Callable[[Found, list[Any]], None]
 Finish = Callable[[str, str, Found], list[Any]]  # tpid, load id, what was found → objects
 Cells = Callable[[Any], Iterable[Sequence[Any]]]  # an object → its rows
+Numbers = tuple[tuple[int, Callable[[str], Any]], ...]  # (column, reader)
 
 
 class Problem(msgspec.Struct, frozen=True, gc=False):
@@ -37,14 +38,13 @@ class Problem(msgspec.Struct, frozen=True, gc=False):
 
 
 class FileKind(msgspec.Struct, frozen=True, gc=False):
-    """One file: `columns` in order, `model` its name in errors, `numbers` the columns that are no text: (index, name,
-    reader)."""
+    """One file: `columns` in order, `model` its name in errors, `numbers` the columns that are no text."""
 
     name: str
     file: str
     model: str
     columns: tuple[str, ...]
-    numbers: tuple[tuple[int, str, Callable[[str], Any]], ...]
+    numbers: Numbers
     add: Add
     finish: Finish
     cells: Cells
@@ -76,7 +76,7 @@ def file_kind(name: str, file: str, model: str, columns: str, shape: tuple[Add, 
         column, _, reader = column.partition(":")
         names.append(column)
         if reader:
-            numbers.append((index, column, _READERS[reader]))
+            numbers.append((index, _READERS[reader]))
     return FileKind(name, file, model, tuple(names), tuple(numbers), *shape)
 
 
@@ -95,11 +95,9 @@ def read_kind(
                 early.append(Problem(path, line, cells.text))
                 continue
             typed: list[Any] = cells
-            try:
-                for index, name, reader in numbers:
-                    typed[index] = reader(typed[index])
-            except ApiError:
-                text = f'invalid value "{typed[index]}" for field {kind.model}.{name}'
+            bad_column = _read_numbers(numbers, typed)
+            if bad_column is not None:
+                text = f'invalid value "{typed[bad_column]}" for field {kind.model}.{kind.columns[bad_column]}'
                 early.append(Problem(path, line, text))
                 continue
             try:
@@ -109,11 +107,23 @@ def read_kind(
     return kind.finish(tpid, load_id, found), early + late
 
 
+def _read_numbers(numbers: Numbers, cells: list[Any]) -> int | None:
+    """Read the number columns in place. Answers the first that cannot be read."""
+    for index, reader in numbers:
+        try:
+            cells[index] = reader(cells[index])
+        except ApiError:
+            return index
+    return None
+
+
 def write_kind(kind: FileKind, objects: Iterable[Any], separator: str = ",") -> bytes:
     """The CSV file of `objects`, with its columns as a comment in front."""
     out = [f"#{separator.join(kind.columns)}\n"]
     for item in objects:
-        out.extend(separator.join(quoted(_cell(cell), separator) for cell in cells) + "\n" for cells in kind.cells(item))
+        out.extend(
+            separator.join(quoted(_cell(cell), separator) for cell in cells) + "\n" for cells in kind.cells(item)
+        )
     return "".join(out).encode("utf-8", "replace")
 
 
@@ -128,7 +138,9 @@ def _cell(value: Any) -> str:
 # --- shapes ------------------------------------------------------------------------------------------------------
 
 
-def listed(cls: type[Any], make: Callable[[list[Any]], Any], cells: Callable[[str, Any], Sequence[Any]]) -> tuple[Add, Finish, Cells]:
+def listed(
+    cls: type[Any], make: Callable[[list[Any]], Any], cells: Callable[[str, Any], Sequence[Any]]
+) -> tuple[Add, Finish, Cells]:
     """Objects `cls(TPid, ID, rows)`: the first cell is the id, each row adds what `make` gives."""
 
     def add(found: Found, row: list[Any]) -> None:
@@ -181,10 +193,12 @@ def _timings() -> tuple[Add, Finish, Cells]:
 
 def _rating_profiles() -> tuple[Add, Finish, Cells]:
     def add(found: Found, row: list[Any]) -> None:
-        found.setdefault((row[0], row[1], row[2]), []).append(tp.RatingActivation(*row[3:]))  # type: ignore[arg-type]
+        found.setdefault((row[0], row[1], row[2]), []).append(tp.RatingActivation(*row[3:]))
 
     def finish(tpid: str, load_id: str, found: Found) -> list[Any]:
-        return [tp.TPRatingProfile(tpid, load_id, *key, activations) for key, activations in found.items()]
+        return [
+            tp.TPRatingProfile(tpid, load_id, key[0], key[1], key[2], activations) for key, activations in found.items()
+        ]
 
     def cells(p: tp.TPRatingProfile) -> Iterator[tuple[str, ...]]:
         for a in p.RatingPlanActivations:

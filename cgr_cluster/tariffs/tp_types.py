@@ -1,8 +1,8 @@
 """Objects of the tariff plan store, in the text form of the CSV files (spec chapter 10 §10, 20 §8, 50 §5.3).
 
 One Struct is three things: the parameter of its SetTP method, the stored object, and the answer of its GetTP method. So
-fields are spelt as in params.txt. They are frozen: rows are shared, and a change replaces the object. Values are as
-given and checked by nothing; durations and times are texts until a load reads them.
+fields are spelt as in params.txt. They are never changed once made: rows are shared, a change replaces the object. Values
+are as given and checked by nothing; durations and times are texts until a load reads them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from cgr_cluster.rpc.registry import Params
 
 
-class TPObject(Params, frozen=True):
+class TPObject(Params):
     """What all have in common: the tariff plan that they belong to, and a draft that needs no copy."""
 
     TPid: str = ""
@@ -24,12 +24,12 @@ class TPObject(Params, frozen=True):
 # --- rating (chapter 10) -----------------------------------------------------------------------------------------
 
 
-class TPDestination(TPObject, frozen=True):
+class TPDestination(TPObject):
     ID: str = ""
     Prefixes: list[str] = []
 
 
-class TPTiming(TPObject, frozen=True):
+class TPTiming(TPObject):
     """Lists as texts, `1;2;3` or `*any`; `Time` is `hh:mm:ss` or `start;end`."""
 
     ID: str = ""
@@ -40,7 +40,7 @@ class TPTiming(TPObject, frozen=True):
     Time: str = ""
 
 
-class RateSlot(Params, frozen=True):
+class RateSlot(Params):
     ConnectFee: float = 0.0
     Rate: float = 0.0
     RateUnit: str = ""
@@ -48,12 +48,12 @@ class RateSlot(Params, frozen=True):
     GroupIntervalStart: str = ""
 
 
-class TPRate(TPObject, frozen=True):
+class TPRate(TPObject):
     ID: str = ""
     RateSlots: list[RateSlot] = []
 
 
-class DestinationRate(Params, frozen=True):
+class DestinationRate(Params):
     """`Rate` is filled by the reference while it loads and null in the store."""
 
     DestinationId: str = ""
@@ -65,29 +65,29 @@ class DestinationRate(Params, frozen=True):
     MaxCostStrategy: str = ""
 
 
-class TPDestinationRate(TPObject, frozen=True):
+class TPDestinationRate(TPObject):
     ID: str = ""
     DestinationRates: list[DestinationRate] = []
 
 
-class RatingPlanBinding(Params, frozen=True):
+class RatingPlanBinding(Params):
     DestinationRatesId: str = ""
     TimingId: str = ""
     Weight: float = 0.0
 
 
-class TPRatingPlan(TPObject, frozen=True):
+class TPRatingPlan(TPObject):
     ID: str = ""
     RatingPlanBindings: list[RatingPlanBinding] = []
 
 
-class RatingActivation(Params, frozen=True):
+class RatingActivation(Params):
     ActivationTime: str = ""
     RatingPlanId: str = ""
     FallbackSubjects: str = ""
 
 
-class TPRatingProfile(TPObject, frozen=True):
+class TPRatingProfile(TPObject):
     LoadId: str = ""
     Tenant: str = ""
     Category: str = ""
@@ -95,13 +95,13 @@ class TPRatingProfile(TPObject, frozen=True):
     RatingPlanActivations: list[RatingActivation] = []
 
 
-class SharedGroupRow(Params, frozen=True):
+class SharedGroupRow(Params):
     Account: str = ""
     Strategy: str = ""
     RatingSubject: str = ""
 
 
-class TPSharedGroups(TPObject, frozen=True):
+class TPSharedGroups(TPObject):
     ID: str = ""
     SharedGroups: list[SharedGroupRow] = []
 
@@ -109,7 +109,7 @@ class TPSharedGroups(TPObject, frozen=True):
 # --- accounts and actions (chapter 20) ---------------------------------------------------------------------------
 
 
-class ActionRow(Params, frozen=True):
+class ActionRow(Params):
     Identifier: str = ""
     BalanceId: str = ""
     BalanceUuid: str = ""
@@ -129,23 +129,23 @@ class ActionRow(Params, frozen=True):
     Weight: float = 0.0
 
 
-class TPActions(TPObject, frozen=True):
+class TPActions(TPObject):
     ID: str = ""
     Actions: list[ActionRow] = []
 
 
-class ActionTimingRow(Params, frozen=True):
+class ActionTimingRow(Params):
     ActionsId: str = ""
     TimingId: str = ""
     Weight: float = 0.0
 
 
-class TPActionPlan(TPObject, frozen=True):
+class TPActionPlan(TPObject):
     ID: str = ""
     ActionPlan: list[ActionTimingRow] = []
 
 
-class ActionTriggerRow(Params, frozen=True):
+class ActionTriggerRow(Params):
     Id: str = ""
     UniqueID: str = ""
     ThresholdType: str = ""
@@ -169,12 +169,12 @@ class ActionTriggerRow(Params, frozen=True):
     Weight: float = 0.0
 
 
-class TPActionTriggers(TPObject, frozen=True):
+class TPActionTriggers(TPObject):
     ID: str = ""
     ActionTriggers: list[ActionTriggerRow] = []
 
 
-class TPAccountActions(TPObject, frozen=True):
+class TPAccountActions(TPObject):
     LoadId: str = ""
     Tenant: str = ""
     Account: str = ""
@@ -187,32 +187,32 @@ class TPAccountActions(TPObject, frozen=True):
 # --- profiles with a tenant (30.10, chapters 50, 51, 60) ---------------------------------------------------------
 
 
-class TPActivationInterval(Params, frozen=True):
+class TPActivationInterval(Params):
     ActivationTime: str = ""
     ExpiryTime: str = ""
 
 
-class TPFilterRow(Params, frozen=True):
+class TPFilterRow(Params):
     Type: str = ""
     Element: str = ""
     Values: list[str] = []
 
 
-class TPFilterProfile(TPObject, frozen=True):
+class TPFilterProfile(TPObject):
     Tenant: str = ""
     ID: str = ""
     Filters: list[TPFilterRow] = []
     ActivationInterval: TPActivationInterval | None = None
 
 
-class TPAttribute(Params, frozen=True):
+class TPAttribute(Params):
     FilterIDs: list[str] = []
     Path: str = ""
     Type: str = ""
     Value: str = ""
 
 
-class TPAttributeProfile(TPObject, frozen=True):
+class TPAttributeProfile(TPObject):
     Tenant: str = ""
     ID: str = ""
     FilterIDs: list[str] = []
@@ -223,7 +223,7 @@ class TPAttributeProfile(TPObject, frozen=True):
     Weight: float = 0.0
 
 
-class TPChargerProfile(TPObject, frozen=True):
+class TPChargerProfile(TPObject):
     Tenant: str = ""
     ID: str = ""
     FilterIDs: list[str] = []
@@ -233,12 +233,12 @@ class TPChargerProfile(TPObject, frozen=True):
     Weight: float = 0.0
 
 
-class MetricWithFilters(Params, frozen=True):
+class MetricWithFilters(Params):
     FilterIDs: list[str] = []
     MetricID: str = ""
 
 
-class TPStatProfile(TPObject, frozen=True):
+class TPStatProfile(TPObject):
     Tenant: str = ""
     ID: str = ""
     FilterIDs: list[str] = []
@@ -253,7 +253,7 @@ class TPStatProfile(TPObject, frozen=True):
     ThresholdIDs: list[str] = []
 
 
-class TPThresholdProfile(TPObject, frozen=True):
+class TPThresholdProfile(TPObject):
     Tenant: str = ""
     ID: str = ""
     FilterIDs: list[str] = []
@@ -268,7 +268,7 @@ class TPThresholdProfile(TPObject, frozen=True):
     Async: bool = False
 
 
-class TPResourceProfile(TPObject, frozen=True):
+class TPResourceProfile(TPObject):
     Tenant: str = ""
     ID: str = ""
     FilterIDs: list[str] = []
@@ -282,7 +282,7 @@ class TPResourceProfile(TPObject, frozen=True):
     ThresholdIDs: list[str] = []
 
 
-class TPRoute(Params, frozen=True):
+class TPRoute(Params):
     ID: str = ""
     FilterIDs: list[str] = []
     AccountIDs: list[str] = []
@@ -294,7 +294,7 @@ class TPRoute(Params, frozen=True):
     RouteParameters: str = ""
 
 
-class TPRouteProfile(TPObject, frozen=True):
+class TPRouteProfile(TPObject):
     Tenant: str = ""
     ID: str = ""
     FilterIDs: list[str] = []
@@ -305,7 +305,7 @@ class TPRouteProfile(TPObject, frozen=True):
     Weight: float = 0.0
 
 
-class TPTrendsProfile(TPObject, frozen=True):
+class TPTrendsProfile(TPObject):
     Tenant: str = ""
     ID: str = ""
     Schedule: str = ""
@@ -320,7 +320,7 @@ class TPTrendsProfile(TPObject, frozen=True):
     ThresholdIDs: list[str] = []
 
 
-class TPRankingProfile(TPObject, frozen=True):
+class TPRankingProfile(TPObject):
     Tenant: str = ""
     ID: str = ""
     Schedule: str = ""
@@ -332,7 +332,7 @@ class TPRankingProfile(TPObject, frozen=True):
     ThresholdIDs: list[str] = []
 
 
-class TPDispatcherHostProfile(Params, frozen=True):
+class TPDispatcherHostProfile(Params):
     ID: str = ""
     FilterIDs: list[str] = []
     Weight: float = 0.0
@@ -340,7 +340,7 @@ class TPDispatcherHostProfile(Params, frozen=True):
     Blocker: bool = False
 
 
-class TPDispatcherProfile(TPObject, frozen=True):
+class TPDispatcherProfile(TPObject):
     Tenant: str = ""
     ID: str = ""
     Subsystems: list[str] = []
@@ -352,7 +352,7 @@ class TPDispatcherProfile(TPObject, frozen=True):
     Hosts: list[TPDispatcherHostProfile] = []
 
 
-class TPDispatcherHostConn(Params, frozen=True):
+class TPDispatcherHostConn(Params):
     """The durations are nanoseconds."""
 
     Address: str = ""
@@ -368,7 +368,7 @@ class TPDispatcherHostConn(Params, frozen=True):
     CaCertificate: str = ""
 
 
-class TPDispatcherHost(TPObject, frozen=True):
+class TPDispatcherHost(TPObject):
     Tenant: str = ""
     ID: str = ""
     Conn: TPDispatcherHostConn | None = None

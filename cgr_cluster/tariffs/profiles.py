@@ -1,0 +1,72 @@
+"""Filters, attribute and charger profiles from their rows (spec chapters 50 §5.3, §8.5 and 30.10)."""
+
+from __future__ import annotations
+
+from cgr_cluster.attributes.types import Attribute, AttributeProfile
+from cgr_cluster.chargers.types import ChargerProfile
+from cgr_cluster.engine.domain import GenerationView
+from cgr_cluster.events.times import parse_time
+from cgr_cluster.filters.lists import check_filter, check_references
+from cgr_cluster.filters.types import ActivationInterval, Filter, Rule
+from cgr_cluster.rpc.errors import missing
+from cgr_cluster.tariffs import tp_types as tp
+
+
+def interval_of(row: tp.TPActivationInterval | None, now_ns: int, zone: str) -> ActivationInterval | None:
+    """Raises ApiError `Unsupported time format`."""
+    if row is None or not (row.ActivationTime or row.ExpiryTime):
+        return None
+    return ActivationInterval(parse_time(row.ActivationTime, now_ns, zone), parse_time(row.ExpiryTime, now_ns, zone))
+
+
+def filter_of(row: tp.TPFilterProfile, now_ns: int, zone: str) -> Filter:
+    """Raises ApiError with the error of the checks of a stored filter (50 §5.1)."""
+    if not row.ID:
+        raise missing(["ID"])
+    rules = tuple(Rule(rule.Type, rule.Element, tuple(rule.Values)) for rule in row.Filters)
+    found = Filter(row.Tenant, row.ID, rules, interval_of(row.ActivationInterval, now_ns, zone))
+    check_filter(found)
+    return found
+
+
+def attribute_profile_of(
+    row: tp.TPAttributeProfile, generation: GenerationView, now_ns: int, zone: str
+) -> AttributeProfile:
+    """Raises ApiError for a missing or broken filter of the profile. No contexts: any."""
+    if not row.ID:
+        raise missing(["ID"])
+    interval = interval_of(row.ActivationInterval, now_ns, zone)
+    check_references(generation, row.Tenant, row.ID, row.FilterIDs)
+    attributes = tuple(
+        Attribute(part.Path, part.Type, split_value(part.Value), tuple(part.FilterIDs)) for part in row.Attributes
+    )
+    contexts = tuple(row.Contexts) or ("*any",)
+    return AttributeProfile(
+        row.Tenant, row.ID, contexts, tuple(row.FilterIDs), interval, attributes, row.Blocker, row.Weight
+    )
+
+
+def split_value(text: str) -> tuple[str, ...]:
+    """The pieces of an attribute's value: separated by `;`; backquotes keep a `;` inside."""
+    if "`" not in text:
+        return tuple(text.split(";")) if text else ()
+    pieces, kept = [""], False
+    for char in text:
+        if char == "`":
+            kept = not kept
+        elif char == ";" and not kept:
+            pieces.append("")
+        else:
+            pieces[-1] += char
+    return tuple(pieces)
+
+
+def charger_of(row: tp.TPChargerProfile, generation: GenerationView, now_ns: int, zone: str) -> ChargerProfile:
+    """Raises ApiError for a missing or broken filter."""
+    if not row.ID:
+        raise missing(["ID"])
+    interval = interval_of(row.ActivationInterval, now_ns, zone)
+    check_references(generation, row.Tenant, row.ID, row.FilterIDs)
+    return ChargerProfile(
+        row.Tenant, row.ID, tuple(row.FilterIDs), interval, row.RunID, tuple(row.AttributeIDs), row.Weight
+    )
