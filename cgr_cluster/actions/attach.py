@@ -6,7 +6,6 @@ Functions on the account's part: they change the account's draft, its plan links
 
 from __future__ import annotations
 
-import msgspec
 from msgspec.structs import replace
 
 from cgr_cluster.accounts.types import Account
@@ -79,7 +78,7 @@ def add_plans(part: Part, account_id: str, plan_ids: list[str], overwrite: bool)
             if is_asap(timing.timing):
                 membership.add_pending(part, account_id, timing.actions_id)
                 changed = True
-        if not only_asap(plan) and plan not in kept:
+        if not only_asap(plan) and plan.id not in [one.id for one in kept]:
             kept.append(plan)
             changed = True
     if [plan.id for plan in kept] != [plan.id for plan in held]:
@@ -109,26 +108,29 @@ def forget_account(part: Part, account_id: str) -> None:
         part.delete(membership.PendingActions, account_id)
 
 
-class AccountActions(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """A row of AccountActions.csv, checked (20 §8). Empty ids: none."""
-
-    account_id: str
-    plan_id: str = ""
-    triggers_id: str = ""
-    allow_negative: bool = False
-    disabled: bool = False
-
-
-@step("actions.load_account", idempotent=True)
-def load_account(part: Part, row: AccountActions) -> None:
-    """Take over a row: triggers, counters and flags are replaced, balances and other plans stay; `*asap` timings of its
-    plan become tasks. Raises `NOT_FOUND` for an unknown plan or group."""
-    account = part.edit(Account, row.account_id)
+@step("actions.load_account")
+def load_account(
+    part: Part, account_id: str, plan_id: str, triggers_id: str, allow_negative: bool, disabled: bool
+) -> None:
+    """Take over a row of AccountActions.csv (20 §8; empty ids: none): triggers, counters and flags are replaced,
+    balances and other plans stay. The tasks of `*asap` timings come by `load_tasks`. Raises `NOT_FOUND` for an unknown
+    plan or trigger group."""
+    account = part.edit(Account, account_id)
     if account is None:
-        account = Account(row.account_id)
-        part.put(Account, row.account_id, account)
-    account.allow_negative, account.disabled = row.allow_negative, row.disabled
+        account = Account(account_id)
+        part.put(Account, account_id, account)
+    account.allow_negative, account.disabled = allow_negative, disabled
     account.unit_counters = None
-    add_triggers(part.generation, account, [row.triggers_id] if row.triggers_id else [], overwrite=True)
-    if row.plan_id:
-        add_plans(part, row.account_id, [row.plan_id], overwrite=False)
+    add_triggers(part.generation, account, [triggers_id] if triggers_id else [], overwrite=True)
+    if plan_id:
+        plan = action_plan(part.generation, plan_id)
+        held = membership.plans_of(part, account_id)
+        if not only_asap(plan) and plan.id not in [one.id for one in held]:
+            membership.set_links(part, account_id, [*held, plan])
+
+
+@step("actions.load_tasks")
+def load_tasks(part: Part, account_id: str, actions_ids: list[str]) -> None:
+    """Action groups to run on the account (without account: at the leader) at the next reload of the scheduler."""
+    for actions_id in actions_ids:
+        membership.add_pending(part, account_id, actions_id)
