@@ -1,0 +1,311 @@
+"""Cost details of an event: EventCost from CallCosts, and its sums (spec 10 §7.2, 20 §3.13).
+
+An EventCost is never changed once made: every function gives a new one and shares what is equal, so a copy for a draft
+costs nothing. Its tables (rating, accounting, ...) map generated keys to contents; equal content has one key. Keys are
+seven hex digits, counted up within a table: the same pieces in the same order give the same keys, on any worker.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from cgr_cluster.rating.rounding import NANO, rounded_steps
+from cgr_cluster.rating.types import (
+    AccountSummary,
+    BalanceCharge,
+    BalanceInfo,
+    CallCost,
+    Charge,
+    ChargeIncrement,
+    EventCost,
+    Increment,
+    RateInterval,
+    RatingFilter,
+    RatingUnit,
+    Timespan,
+    Timing,
+)
+
+T = TypeVar("T")
+
+NONE = "*none"
+ROUNDING = "*rounding"
+_SYSTEM_POWER = 100_000.0  # EventCost always has five decimals: what prices it were rounded to when they were made
+_NANO_PER_STEP = 10_000
+_FIRST_KEY = {"rating": 1 << 24, "accounting": 2 << 24, "rating_filters": 3 << 24, "rates": 4 << 24, "timings": 5 << 24}
+
+
+def event_cost_of(call_cost: CallCost, cgrid: str = "", run_id: str = "") -> EventCost:
+    """The EventCost of one CallCost: a charge per (compressed) span."""
+    builder = Builder(EventCost(cgrid, run_id))
+    spans = call_cost.timespans or []
+    for span in spans:
+        builder.append(builder.charge_of(span))
+    made = builder.done()
+    if spans:
+        made.start_time = spans[0].time_start
+    made.account_summary = call_cost.account_summary
+    return made
+
+
+class Builder:
+    """Makes one new EventCost out of another one and what is added. Tables are copied when first written to."""
+
+    __slots__ = ("_fresh", "_made")
+
+    def __init__(self, base: EventCost) -> None:
+        self._fresh: set[str] = set()
+        self._made = EventCost(
+            base.cgrid,
+            base.run_id,
+            base.start_time,
+            list(base.charges),
+            base.account_summary,
+            base.rating,
+            base.accounting,
+            base.rating_filters,
+            base.rates,
+            base.timings,
+        )
+
+    def done(self) -> EventCost:
+        return self._made
+
+    @property
+    def charges(self) -> list[Charge]:
+        return self._made.charges
+
+    def append(self, charge: Charge) -> None:
+        self._made.charges.append(charge)
+
+    def put(self, table_name: str, content: object, key: str = "") -> str:
+        """The key of `content` in a table, new if need be. A given `key` (`*pause`) is kept."""
+        table = getattr(self._made, table_name)
+        if key:
+            if key in table:
+                return key
+        else:
+            for present, value in table.items():
+                if value is content or value == content:
+                    return str(present)
+            number = _FIRST_KEY[table_name] + len(table)
+            key = f"{number:07x}"
+            while key in table:
+                number += 1
+                key = f"{number:07x}"
+        if table_name not in self._fresh:
+            self._fresh.add(table_name)
+            table = dict(table)
+            setattr(self._made, table_name, table)
+        table[key] = content
+        return key
+
+    # --- from spans ----------------------------------------------------------------------------------------------
+
+    def charge_of(self, span: Timespan) -> Charge:
+        if span.rate_interval is None:
+            return Charge("", [], span.compress_factor)
+        filters = RatingFilter(span.matched_dest_id, span.matched_prefix, span.rating_plan_id, span.matched_subject)
+        filters_key = self.put("rating_filters", filters)
+        increments = [self._increment_of(increment, filters_key, "") for increment in span.increments]
+        if span.round_increment is not None:
+            increments.append(self._increment_of(span.round_increment, filters_key, ROUNDING))
+        return Charge(self._rating_key(span.rate_interval, filters_key), increments, span.compress_factor)
+
+    def _rating_key(self, interval: RateInterval | None, filters_key: str) -> str:
+        if interval is None:
+            return ""
+        rating = interval.rating
+        timing_key = ""
+        if interval.timing is not None:
+            timing_key = self.put("timings", _bare(interval.timing))
+        return self.put(
+            "rating",
+            RatingUnit(
+                rating.connect_fee,
+                rating.rounding_method,
+                rating.rounding_decimals,
+                rating.max_cost,
+                rating.max_cost_strategy,
+                timing_key,
+                self.put("rates", rating.slots),
+                filters_key,
+            ),
+        )
+
+    def _increment_of(self, increment: Increment, filters_key: str, rating_key: str) -> ChargeIncrement:
+        info = increment.balance_info
+        accounting_key = (
+            "" if info is None else self._accounting_key(info, increment.cost_nano, filters_key, rating_key)
+        )
+        return ChargeIncrement(increment.duration_ns, increment.cost_nano, accounting_key, increment.compress_factor)
+
+    def _accounting_key(self, info: BalanceInfo, cost_nano: int, filters_key: str, rating_key: str) -> str:
+        money = info.monetary
+        money_key = ""
+        if money is not None:
+            money_key = self.put(
+                "accounting",
+                BalanceCharge(
+                    info.account_id,
+                    money.uuid,
+                    rating_key or self._rating_key(money.rate_interval, filters_key),
+                    cost_nano,
+                    True,
+                ),
+            )
+        unit = info.unit
+        if unit is None:
+            return money_key
+        return self.put(
+            "accounting",
+            BalanceCharge(
+                info.account_id,
+                unit.uuid,
+                self._rating_key(unit.rate_interval, filters_key),
+                unit.consumed,
+                False,
+                unit.factor,
+                money_key or NONE,
+            ),
+        )
+
+    # --- from another EventCost ----------------------------------------------------------------------------------
+
+    def copied(self, charge: Charge, source: EventCost) -> Charge:
+        """A charge of `source`, with keys of this one."""
+        increments = [
+            ChargeIncrement(
+                increment.usage_ns,
+                increment.cost_nano,
+                self._copied_accounting(increment.accounting_id, source),
+                increment.compress_factor,
+            )
+            for increment in charge.increments
+        ]
+        return Charge(self._copied_rating(charge.rating_id, source), increments, charge.compress_factor)
+
+    def _copied_rating(self, key: str, source: EventCost) -> str:
+        unit = source.rating.get(key)
+        if unit is None:
+            return key
+        timing = source.timings.get(unit.timing_id)
+        slots = source.rates.get(unit.rates_id)
+        filters = source.rating_filters.get(unit.rating_filters_id)
+        return self.put(
+            "rating",
+            RatingUnit(
+                unit.connect_fee,
+                unit.rounding_method,
+                unit.rounding_decimals,
+                unit.max_cost,
+                unit.max_cost_strategy,
+                unit.timing_id if timing is None else self.put("timings", timing, special(unit.timing_id)),
+                unit.rates_id if slots is None else self.put("rates", slots, special(unit.rates_id)),
+                unit.rating_filters_id
+                if filters is None
+                else self.put("rating_filters", filters, special(unit.rating_filters_id)),
+            ),
+            special(key),
+        )
+
+    def _copied_accounting(self, key: str, source: EventCost) -> str:
+        entry = source.accounting.get(key)
+        if entry is None:
+            return key
+        copied = BalanceCharge(
+            entry.account_id,
+            entry.balance_uuid,
+            self._copied_rating(entry.rating_id, source),
+            entry.units,
+            entry.monetary,
+            entry.balance_factor,
+            self._copied_accounting(entry.extra_charge_id, source),
+        )
+        return self.put("accounting", copied, special(key))
+
+
+def special(key: str) -> str:
+    """The key itself when it has a meaning of its own (`*pause`, `*rounding`), else ""."""
+    return key if key.startswith("*") else ""
+
+
+def _bare(timing: Timing) -> Timing:
+    """What an EventCost keeps of a timing: neither id nor end (10 §7.2)."""
+    if not timing.id and not timing.end_time:
+        return timing
+    return Timing("", timing.years, timing.months, timing.month_days, timing.week_days, timing.start_time)
+
+
+def without_orphans(cost: EventCost) -> EventCost:
+    """`cost` with only those table entries that its charges refer to."""
+    bare = EventCost(cost.cgrid, cost.run_id, cost.start_time, account_summary=cost.account_summary)
+    accounting: dict[str, BalanceCharge] = {}
+    rating: dict[str, RatingUnit] = {}
+    waiting = [increment.accounting_id for charge in cost.charges for increment in charge.increments]
+    ratings = {charge.rating_id for charge in cost.charges}
+    while waiting:
+        key = waiting.pop()
+        entry = cost.accounting.get(key)
+        if entry is not None and key not in accounting:
+            accounting[key] = entry
+            ratings.add(entry.rating_id)
+            waiting.append(entry.extra_charge_id)
+    for key in cost.rating:
+        if key in ratings:
+            rating[key] = cost.rating[key]
+    bare.charges = cost.charges
+    bare.accounting = accounting
+    bare.rating = rating
+    bare.rating_filters = _used(cost.rating_filters, {unit.rating_filters_id for unit in rating.values()})
+    bare.rates = _used(cost.rates, {unit.rates_id for unit in rating.values()})
+    bare.timings = _used(cost.timings, {unit.timing_id for unit in rating.values()})
+    return bare
+
+
+def _used(table: dict[str, T], keys: set[str]) -> dict[str, T]:
+    return {key: value for key, value in table.items() if key in keys}
+
+
+# --- sums ----------------------------------------------------------------------------------------------------------
+
+
+def charge_usage_ns(charge: Charge) -> int:
+    """Usage of one repetition of a charge."""
+    usage = 0
+    for increment in charge.increments:
+        usage += increment.usage_ns * increment.compress_factor
+    return usage
+
+
+def charge_cost_nano(charge: Charge) -> int:
+    """Cost of one repetition of a charge, rounded to five decimals."""
+    cost = 0
+    for increment in charge.increments:
+        cost += increment.cost_nano * increment.compress_factor
+    return cost if cost % _NANO_PER_STEP == 0 else _rounded(charge)
+
+
+def _rounded(charge: Charge) -> int:
+    """The same in doubles, for amounts finer than five decimals (connect fees): half-way cases are decided by them."""
+    cost = 0.0
+    for increment in charge.increments:
+        cost += increment.cost_nano / NANO * increment.compress_factor
+    return rounded_steps(cost, _SYSTEM_POWER) * _NANO_PER_STEP
+
+
+def usage_ns(cost: EventCost) -> int:
+    """Usage covered: increments rounded up included."""
+    return sum(charge_usage_ns(charge) * charge.compress_factor for charge in cost.charges)
+
+
+def cost_nano(cost: EventCost) -> int:
+    """Cost of all charges: no cap, no rounding but to five decimals (10 §7.2)."""
+    return sum(charge_cost_nano(charge) * charge.compress_factor for charge in cost.charges)
+
+
+def with_summary(cost: EventCost, summary: AccountSummary | None) -> EventCost:
+    """`cost` with another account summary."""
+    made = Builder(cost).done()
+    made.account_summary = summary
+    return made

@@ -1,0 +1,189 @@
+"""Cutting an event into pieces that each have one binding (spec 10 §4). Nothing here knows money.
+
+A piece is (start_ns, end_ns, binding): Unix nanoseconds. The usage of the event at a time is linear in it, so pieces
+need no usage of their own: `usage_at_start_ns` is the usage at the start of the event (the group start of the first
+piece), and the usage at time t is that plus t - start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cgr_cluster.events.instant import NS, Instant
+from cgr_cluster.rating.compiled import DAY_NS, CompiledBinding, calendar, local_ns
+
+Piece = tuple[int, int, "CompiledBinding | None"]
+
+_SORTED_AS_IS = 12  # up to so many bindings the order of the insertion sort is part of the answer
+
+
+def stops_of(start: Instant, end: Instant, activations_ns: Sequence[int], voice: bool) -> list[int]:
+    """Where a call is cut before bindings are looked at, and its end: activation times and midnights (voice only)."""
+    end_ns = end.ns
+    start_ns = start.ns
+    if not voice or end_ns <= start_ns:
+        return [end_ns]
+    stops = [at for at in sorted(set(activations_ns)) if start_ns < at < end_ns]
+    stops.append(end_ns)
+    if (start.seconds + start.offset_s) // 86_400 == (end.seconds + end.offset_s) // 86_400:
+        return stops
+    cut: list[int] = []
+    offset_ns = start.offset_s * NS
+    left_ns = start_ns
+    for stop in stops:
+        stop_offset_ns = end.offset_s * NS if stop == end_ns else offset_ns
+        while _crosses_midnight(left_ns + offset_ns, stop + stop_offset_ns):
+            left_ns = _next_midnight(left_ns, offset_ns)
+            if left_ns >= stop:
+                break
+            cut.append(left_ns)
+        cut.append(stop)
+        left_ns = stop
+    return cut
+
+
+def _crosses_midnight(start_local_ns: int, end_local_ns: int) -> bool:
+    """Not when the end is a midnight to the second, nor on the same day of the month as the start (kept oddity)."""
+    if end_local_ns % DAY_NS < NS:
+        return False
+    return calendar(start_local_ns // DAY_NS)[2] != calendar(end_local_ns // DAY_NS)[2]
+
+
+def _next_midnight(at_ns: int, offset_ns: int) -> int:
+    return ((at_ns + offset_ns) // DAY_NS + 1) * DAY_NS - offset_ns
+
+
+def pieces_of_single(binding: CompiledBinding, start_ns: int, stops: list[int], usage_at_start_ns: int) -> list[Piece]:
+    """The pieces under one unrestricted binding: only its slots cut."""
+    slots = binding.slots
+    if len(slots) == 1 and len(stops) == 1:
+        return [(start_ns, stops[0], binding)]
+    borders = [start_ns + slot.start_ns - usage_at_start_ns for slot in slots]
+    pieces: list[Piece] = []
+    left = start_ns
+    for stop in stops:
+        for border in borders:
+            if left < border < stop:
+                pieces.append((left, border, binding))
+                left = border
+        pieces.append((left, stop, binding))
+        left = stop
+    return pieces
+
+
+class Cutter:
+    """Cuts one call under several or restricted bindings. It owns the list of bindings, whose order lives as long as
+    the call and changes with every sort."""
+
+    __slots__ = ("_bindings", "_end_ns", "_end_offset_ns", "_offset_ns", "_origin_ns", "_voice")
+
+    def __init__(
+        self, bindings: Sequence[CompiledBinding], start: Instant, end: Instant, usage_at_start_ns: int, voice: bool
+    ) -> None:
+        self._bindings = list(bindings)
+        self._offset_ns = local_ns(start) - start.ns
+        self._end_ns = end.ns
+        self._end_offset_ns = local_ns(end) - end.ns
+        self._origin_ns = start.ns - usage_at_start_ns  # where usage is 0
+        self._voice = voice
+
+    def cut(self, start_ns: int, stops: list[int]) -> list[Piece]:
+        """The pieces from `start_ns` over all stops; a piece without binding is time that no timing covers."""
+        left = start_ns
+        waiting: list[Piece] = []
+        for stop in stops:
+            waiting.append((left, stop, None))
+            left = stop
+        waiting.reverse()
+        done: list[Piece] = []
+        while waiting:
+            start, end, binding = waiting.pop()
+            for candidate in self._candidates(start, end):
+                end, binding, right = self._attach_or_cut(candidate, start, end, binding)
+                if right is not None:
+                    waiting.append(right)
+                    if binding is not None:
+                        break
+            done.append((start, end, binding))
+        return done
+
+    def _candidates(self, start: int, end: int) -> list[CompiledBinding]:
+        bindings = self._bindings
+        _sort(bindings)
+        local_start = start + self._offset_ns
+        best: int | None = None
+        for position, binding in enumerate(bindings):
+            if not binding.active_at(local_start):
+                continue
+            if best is None:
+                best = position
+            elif binding.weight < bindings[best].weight:
+                break
+            elif binding.start_ns > bindings[best].start_ns:
+                best = position
+        first = best or 0
+        weight = bindings[first].weight
+        day_start = local_start // DAY_NS * DAY_NS - self._offset_ns
+        found = [bindings[first]]
+        for binding in bindings[first + 1 :]:
+            if binding.weight < weight:
+                break
+            if day_start + binding.start_ns < end:
+                found.append(binding)
+        return found
+
+    def _attach_or_cut(
+        self, binding: CompiledBinding, start: int, end: int, present: CompiledBinding | None
+    ) -> tuple[int, CompiledBinding | None, Piece | None]:
+        """(end of the left part, its binding, right part or None)."""
+        local_start = start + self._offset_ns
+        local_end = end + (self._end_offset_ns if end == self._end_ns else self._offset_ns)
+        at_start = binding.active_at(local_start)
+        at_end = binding.active_at(local_end - NS if local_end % DAY_NS < NS else local_end)
+        if not at_start and not at_end:
+            return end, present, None
+        for slot in binding.slots:
+            border = self._origin_ns + slot.start_ns
+            if start < border < end:
+                left = self._attached(binding, local_start, present)
+                return border, left, (border, end, self._attached(binding, border + self._offset_ns, None))
+        if not self._voice:
+            return end, self._attached(binding, local_start, present) if at_start else present, None
+        if at_start:
+            left = self._attached(binding, local_start, present)
+            midnight = _next_midnight(start, self._offset_ns)
+            if at_end or midnight >= end:
+                return end, left, None
+            return midnight, left, (midnight, end, None)
+        day = local_start if binding.start_ns else local_end
+        border = day // DAY_NS * DAY_NS + binding.start_ns - self._offset_ns
+        if not start < border < end:
+            return end, present, None
+        return border, present, (border, end, self._attached(binding, border + self._offset_ns, None))
+
+    @staticmethod
+    def _attached(
+        binding: CompiledBinding, local_start: int, present: CompiledBinding | None
+    ) -> CompiledBinding | None:
+        """`binding` or the present one: a later start in the day or a higher weight replaces."""
+        if binding.start_ns > local_start % DAY_NS:
+            return present
+        if present is None or binding.weight > present.weight or binding.start_ns > present.start_ns:
+            return binding
+        return present
+
+
+def _sort(bindings: list[CompiledBinding]) -> None:
+    """In place. "Before" is heavier *or* earlier in the day, which is no order: what comes out depends on what was."""
+    if len(bindings) > _SORTED_AS_IS:
+        bindings.sort(key=lambda binding: (-binding.weight, binding.start_ns))
+        return
+    for position in range(1, len(bindings)):
+        at = position
+        while at > 0 and _before(bindings[at], bindings[at - 1]):
+            bindings[at], bindings[at - 1] = bindings[at - 1], bindings[at]
+            at -= 1
+
+
+def _before(a: CompiledBinding, b: CompiledBinding) -> bool:
+    return a.weight > b.weight or a.start_ns < b.start_ns
