@@ -1,0 +1,115 @@
+"""The tariff plan store: rows side by side under tariff plan ids, without effect until loaded (spec chapter 10 §10).
+
+Kept in the leader's shard, one stored object per (tariff plan, kind, id). `STORE` declares all kinds: their methods'
+names, what is mandatory, and what their ids are made of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from cgr_cluster.engine.domain import Part, stored
+from cgr_cluster.tariffs import tp_types as tp
+from cgr_cluster.tariffs.deck import LOAD_ORDER, Deck
+
+
+class StoreKind(msgspec.Struct, frozen=True):
+    """`name` is the kind in decks; `noun` as in `SetTP<noun>`; `ids_method` the whole name of the list method; `required`
+    the mandatory fields of Set besides TPid, in the order of the error; an id is the `id_fields` joined by `:`."""
+
+    name: str
+    type: type[Any]
+    noun: str
+    ids_method: str
+    required: tuple[str, ...]
+    id_fields: tuple[str, ...] = ("ID",)
+
+    def id_of(self, item: Any) -> str:
+        return ":".join([getattr(item, field) for field in self.id_fields])
+
+
+_TENANT_ID = ("Tenant", "ID")
+STORE: tuple[StoreKind, ...] = (
+    StoreKind("destination", tp.TPDestination, "Destination", "GetTPDestinationIDs", ("ID", "Prefixes")),
+    StoreKind(
+        "timing", tp.TPTiming, "Timing", "GetTPTimingIds", ("ID", "Years", "Months", "MonthDays", "WeekDays", "Time")
+    ),
+    StoreKind("rate", tp.TPRate, "Rate", "GetTPRateIds", ("ID", "RateSlots")),
+    StoreKind(
+        "destination_rate", tp.TPDestinationRate, "DestinationRate", "GetTPDestinationRateIds", ("ID", "DestinationRates")
+    ),
+    StoreKind("rating_plan", tp.TPRatingPlan, "RatingPlan", "GetTPRatingPlanIds", ("ID", "RatingPlanBindings")),
+    StoreKind(
+        "rating_profile", tp.TPRatingProfile, "RatingProfile", "GetTPRatingProfileIds",
+        ("LoadId", "Category", "Subject", "RatingPlanActivations"), ("LoadId", "Tenant", "Category", "Subject"),
+    ),
+    StoreKind("shared_group", tp.TPSharedGroups, "SharedGroups", "GetTPSharedGroupIds", ("ID", "SharedGroups")),
+    StoreKind("actions", tp.TPActions, "Actions", "GetTPActionIds", ("ID", "Actions")),
+    StoreKind("action_plan", tp.TPActionPlan, "ActionPlan", "GetTPActionPlanIds", ("ID", "ActionPlan")),
+    StoreKind("action_trigger", tp.TPActionTriggers, "ActionTriggers", "GetTPActionTriggerIds", ("ID", "ActionTriggers")),
+    StoreKind(
+        "account_actions", tp.TPAccountActions, "AccountActions", "GetTPAccountActionIds",
+        ("LoadId", "Account", "ActionPlanId"), ("LoadId", "Tenant", "Account"),
+    ),
+    StoreKind("filter", tp.TPFilterProfile, "FilterProfile", "GetTPFilterProfileIds", ("ID",), _TENANT_ID),
+    StoreKind("attribute_profile", tp.TPAttributeProfile, "AttributeProfile", "GetTPAttributeProfileIds", ("ID",), _TENANT_ID),
+    StoreKind("charger", tp.TPChargerProfile, "Charger", "GetTPChargerIDs", ("ID",), _TENANT_ID),
+    StoreKind("resource", tp.TPResourceProfile, "Resource", "GetTPResourceIDs", ("ID", "Limit"), _TENANT_ID),
+    StoreKind("stat", tp.TPStatProfile, "Stat", "GetTPStatIDs", ("ID",), _TENANT_ID),
+    StoreKind("trend", tp.TPTrendsProfile, "Trend", "GetTPTrendIDs", ("ID",), _TENANT_ID),
+    StoreKind("ranking", tp.TPRankingProfile, "Ranking", "GetTPRankingIDs", ("ID",), _TENANT_ID),
+    StoreKind("threshold", tp.TPThresholdProfile, "Threshold", "GetTPThresholdIDs", ("ID",), _TENANT_ID),
+    StoreKind("route", tp.TPRouteProfile, "RouteProfile", "GetTPRouteProfileIDs", ("ID",), _TENANT_ID),
+    StoreKind("dispatcher_profile", tp.TPDispatcherProfile, "DispatcherProfile", "GetTPDispatcherProfileIDs", ("ID",), _TENANT_ID),
+    StoreKind("dispatcher_host", tp.TPDispatcherHost, "DispatcherHost", "GetTPDispatcherHostIDs", ("ID",), _TENANT_ID),
+)  # fmt: skip
+KIND = {kind.name: kind for kind in STORE}
+for _kind in STORE:
+    stored(f"tp_{_kind.name}")(_kind.type)
+
+
+def _prefix(tpid: str) -> str:
+    """What the keys of one tariff plan begin with; the length keeps ids with colons apart."""
+    return f"{len(tpid)}:{tpid}:"
+
+
+def put(part: Part, kind: StoreKind, item: Any) -> None:
+    """Store `item` under its TPid and id, replacing what was there. An empty tenant becomes the default one."""
+    if "Tenant" in kind.id_fields and not item.Tenant:
+        item = msgspec.structs.replace(item, Tenant=part.generation.default_tenant)
+    part.put(kind.type, _prefix(item.TPid) + kind.id_of(item), item)
+
+
+def get(part: Part, kind: StoreKind, tpid: str, item_id: str) -> Any:
+    """The object, or None."""
+    return part.read(kind.type, _prefix(tpid) + item_id)
+
+
+def remove(part: Part, kind: StoreKind, tpid: str, item_id: str) -> None:
+    part.delete(kind.type, _prefix(tpid) + item_id)
+
+
+def all_of(part: Part, kind: StoreKind, tpid: str) -> Iterator[tuple[str, Any]]:
+    """(id, object) of the tariff plan, by id."""
+    prefix = _prefix(tpid)
+    found = [(key[len(prefix) :], item) for key, item in part.all(kind.type) if key.startswith(prefix)]
+    return iter(sorted(found, key=lambda entry: entry[0]))
+
+
+def tpids(part: Part) -> list[str]:
+    return sorted({item.TPid for kind in STORE for _, item in part.all(kind.type)})
+
+
+def remove_all(part: Part, tpid: str) -> None:
+    prefix = _prefix(tpid)
+    for kind in STORE:
+        for key in [key for key, _ in part.all(kind.type) if key.startswith(prefix)]:
+            part.delete(kind.type, key)
+
+
+def deck_of(part: Part, tpid: str) -> Deck:
+    """Everything of the tariff plan that a load reads."""
+    return {kind.name: [item for _, item in all_of(part, KIND[kind.name], tpid)] for kind in LOAD_ORDER}
