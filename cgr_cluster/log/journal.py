@@ -84,10 +84,6 @@ class Journal:
         return Position(self._segment, self._synced)
 
     @property
-    def has_pending(self) -> bool:
-        return bool(self._pending)
-
-    @property
     def segment_is_fresh(self) -> bool:
         """Nothing was appended to the segment in use since it was begun."""
         return self._synced == self._begun and not self._pending
@@ -112,10 +108,10 @@ class Journal:
         if self.writers.fence(worker, incarnation):
             self._control(self.writers.records([worker]))
 
-    def append(self, group: bytes | memoryview) -> Header:
+    def append(self, group: bytes, writer: tuple[int, int] | None = None) -> Header:
         """Takes a group; it is durable after the next `commit`. A repeated one is not written again.
 
-        Raises RefusalError; DiskFullError, after which the same group may be given again.
+        `writer`: the (worker, incarnation) that has said hello on the connection from which the group came. Raises RefusalError; DiskFullError, after which the same group may be given again.
         """
         self._assert_usable()
         body = memoryview(group)[HEADER_BYTES:]
@@ -124,6 +120,8 @@ class Journal:
             check_body(header, body)
         except BadGroup as bad:
             raise RefusalError(REFUSED_BAD_GROUP, f"not a group: {bad.reason}") from bad
+        if writer is not None and writer != header[:2]:
+            raise RefusalError(REFUSED_BAD_GROUP, f"a group of {header[:2]} from the connection of {writer}")
         if self.writers.check(header):
             self._make_room(len(group))
             self._put(stamp(group[:HEADER_BYTES], self._segment, self._synced), body)
@@ -151,6 +149,15 @@ class Journal:
         """Closes the segment in use and begins another; returns the number of the closed one. Raises DiskFullError."""
         self._roll(0)
         return self._segment - 1
+
+    @property
+    def has_spare(self) -> bool:
+        """A filled segment is ready: the next roll needs no room on the disk."""
+        return READY_NAME in self._disk.names()
+
+    def adopt_spare(self) -> None:
+        """Takes the file `PART_NAME`, which a thread beside the journal has filled, for the next roll."""
+        self._disk.rename(PART_NAME, READY_NAME)
 
     def close(self) -> None:
         """Orderly end: a last control group proves that everything before it was synced."""

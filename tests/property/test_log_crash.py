@@ -19,7 +19,7 @@ from cgr_cluster.log.recovery import find_end
 from cgr_cluster.log.segments import SEGMENT_HEADER_BYTES, segment_name, segment_numbers, walk
 
 
-class Died(Exception):
+class DiedError(Exception):
     """The process or the machine stops at this operation of the disk."""
 
 
@@ -79,12 +79,12 @@ def crash_and_check(seed: int) -> None:
             nonlocal left
             left -= 1
             if left <= 0:
-                raise Died(operation)
+                raise DiedError(operation)
 
         disk.before = before
         try:
             driver.run(open_journal(disk), batches=rng.randrange(12))
-        except Died:
+        except DiedError:
             pass
         disk = disk.process_died() if rng.random() < 0.3 else disk.crash(rng)
         driver.check(disk.crash(rng))  # any other way the same moment could have ended
