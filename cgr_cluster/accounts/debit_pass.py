@@ -375,7 +375,7 @@ class DebitPass:
             self.fee_unpaid = True
         balance = payer.balance
         parts = (
-            Consumption(EVENT_CONNECT, 1, balance, payer.type, fee_nano),
+            Consumption(EVENT_CONNECT, GRAINS, balance, payer.type, fee_nano),
             Consumption(MONETARY, fee_nano, balance, payer.type, 0),
         )
         self._ledger.take(payer, fee_nano, 1)
