@@ -1,0 +1,308 @@
+"""Events, external records and CDRs turned into each other (spec 40 §1): the reading rule of each field, the defaults."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+
+from cgr_cluster.accounts.amounts import NANO, nano_of
+from cgr_cluster.cdrs.types import CDR, DEFAULT_RUN, VOICE
+from cgr_cluster.engine.domain import GenerationView
+from cgr_cluster.events.durations import format_duration, parse_duration
+from cgr_cluster.events.instant import Instant
+from cgr_cluster.events.times import format_instant, parse_time
+from cgr_cluster.events.values import bool_of, cannot_convert, duration_of, json_text, parse_float, parse_int, text_of
+from cgr_cluster.rating.answers import event_cost_json
+from cgr_cluster.rating.event_cost_reading import event_cost_from_json
+from cgr_cluster.rating.types import EventCost
+from cgr_cluster.rpc.errors import ApiError
+from cgr_cluster.rpc.owners import cgrid_of
+
+INT64_END = 1 << 63
+RESERVED_FIELD = "rated"
+RATED_ANEW = "CDRs"  # CostSource
+
+_TEXTS = {
+    "CGRID": "cgrid",
+    "RunID": "run_id",
+    "OriginHost": "origin_host",
+    "Source": "source",
+    "OriginID": "origin_id",
+    "ToR": "tor",
+    "RequestType": "request_type",
+    "Tenant": "tenant",
+    "Category": "category",
+    "Account": "account",
+    "Subject": "subject",
+    "Destination": "destination",
+    "ExtraInfo": "extra_info",
+    "CostSource": "cost_source",
+}
+
+
+class Defaults(msgspec.Struct, frozen=True):
+    """What fills empty fields, from the section `general` of the configuration."""
+
+    request_type: str
+    tenant: str
+    category: str
+    timezone: str
+
+
+def defaults_of(generation: GenerationView) -> Defaults:
+    return generation.derived(_build_defaults)
+
+
+def _build_defaults(generation: GenerationView) -> Defaults:
+    general = generation.config("general")
+    return Defaults(
+        general.get("default_request_type") or "*rated",
+        generation.default_tenant,
+        general.get("default_category") or "call",
+        general.get("default_timezone") or "Local",
+    )
+
+
+def fill_defaults(cdr: CDR, defaults: Defaults) -> None:
+    """Give the empty fields of a CDR their defaults, in place."""
+    if not cdr.cgrid:
+        cdr.cgrid = cgrid_of(cdr.origin_id, cdr.origin_host)
+    if not cdr.run_id:
+        cdr.run_id = DEFAULT_RUN
+    if not cdr.tor:
+        cdr.tor = VOICE
+    if not cdr.request_type:
+        cdr.request_type = defaults.request_type
+    if not cdr.tenant:
+        cdr.tenant = defaults.tenant
+    if not cdr.category:
+        cdr.category = defaults.category
+    if not cdr.subject:
+        cdr.subject = cdr.account
+
+
+# --- reading ------------------------------------------------------------------------------------------------------
+
+
+def read_time(value: Any, now_ns: int, zone: str) -> Instant:
+    if isinstance(value, str):
+        return parse_time(value, now_ns, zone)
+    if isinstance(value, Instant):
+        return value
+    raise cannot_convert(value, "time.Time")
+
+
+def read_usage(value: Any) -> int:
+    usage_ns = duration_of(value)
+    if not -INT64_END <= usage_ns < INT64_END:
+        raise cannot_convert(value, "time.Duration")
+    return usage_ns
+
+
+def read_cost(value: Any) -> int:
+    """A cost in nano: a number, a numeric text, or a duration text, which counts its nanoseconds."""
+    if isinstance(value, str):
+        if not value:
+            raise cannot_convert(value, "float64")
+        try:
+            value = parse_float(value)
+        except ApiError:
+            value = parse_duration(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise cannot_convert(value, "float64")
+    return cost_nano_of(value)
+
+
+def cost_nano_of(value: float) -> int:
+    """A number of the API in nano. Raises ApiError beyond what `nano_of` takes."""
+    if isinstance(value, float) and math.isfinite(value):
+        nano = round(value * NANO)
+        if nano / NANO == value and -(1 << 53) < nano < (1 << 53):
+            return nano
+    return nano_of(value)
+
+
+def read_cost_details(value: Any) -> EventCost | None:
+    if value is None or isinstance(value, EventCost):
+        return value
+    if isinstance(value, str):
+        if not value:
+            raise cannot_convert(value, "EventCost")
+        try:
+            value = msgspec.json.decode(value)
+        except msgspec.DecodeError as error:
+            raise ApiError(str(error)) from None
+        if value is None:
+            return None
+    if isinstance(value, dict):
+        return event_cost_from_json(value)
+    raise cannot_convert(value, "EventCost")
+
+
+def read_order_id(value: Any) -> int:
+    if isinstance(value, str):
+        return parse_int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not -INT64_END <= value < INT64_END:
+        raise cannot_convert(value, "int64")
+    return value
+
+
+def cdr_of_event(event: dict[str, Any], tenant: str, defaults: Defaults, now_ns: int) -> CDR:
+    """The CDR of an event's fields. `tenant`: of the envelope, when the event has none of its own.
+
+    Raises ApiError for a value that its field does not take, and for the reserved field `rated`.
+    """
+    cdr = CDR()
+    extra: dict[str, str] = {}
+    for name, value in event.items():
+        attribute = _TEXTS.get(name)
+        if attribute is not None:
+            setattr(cdr, attribute, value if isinstance(value, str) else text_of(value))
+        elif name == "Usage":
+            cdr.usage_ns = read_usage(value)
+        elif name == "SetupTime":
+            cdr.setup_time = read_time(value, now_ns, defaults.timezone)
+        elif name == "AnswerTime":
+            cdr.answer_time = read_time(value, now_ns, defaults.timezone)
+        elif name == "Cost":
+            cdr.cost_nano = read_cost(value)
+        elif name == "CostDetails":
+            cdr.cost_details = read_cost_details(value)
+        elif name == "PreRated":
+            cdr.pre_rated = bool_of(value)
+        elif name == "Partial":
+            cdr.partial = bool_of(value)
+        elif name == "OrderID":
+            cdr.order_id = read_order_id(value)
+        elif name == RESERVED_FIELD:
+            raise ApiError(f"unimplemented CDR field: <{name}>")
+        elif value is not None:
+            extra[name] = value if isinstance(value, str) else text_of(value)
+    cdr.extra_fields = extra
+    if not cdr.tenant:
+        cdr.tenant = tenant
+    fill_defaults(cdr, defaults)
+    return cdr
+
+
+# --- writing ------------------------------------------------------------------------------------------------------
+
+
+def event_of_cdr(cdr: CDR) -> dict[str, Any]:
+    """A CDR as an event again: its fields beside its extra fields (which lose against a field of the same name). Times are
+    `Instant`, CostDetails (only if there is one) an `EventCost`."""
+    event: dict[str, Any] = dict(cdr.extra_fields)
+    event["CGRID"] = cdr.cgrid
+    event["RunID"] = cdr.run_id
+    event["OrderID"] = cdr.order_id
+    event["OriginHost"] = cdr.origin_host
+    event["Source"] = cdr.source
+    event["OriginID"] = cdr.origin_id
+    event["ToR"] = cdr.tor
+    event["RequestType"] = cdr.request_type
+    event["Tenant"] = cdr.tenant
+    event["Category"] = cdr.category
+    event["Account"] = cdr.account
+    event["Subject"] = cdr.subject
+    event["Destination"] = cdr.destination
+    event["SetupTime"] = cdr.setup_time
+    event["AnswerTime"] = cdr.answer_time
+    event["Usage"] = cdr.usage_ns
+    event["ExtraInfo"] = cdr.extra_info
+    event["Partial"] = cdr.partial
+    event["PreRated"] = cdr.pre_rated
+    event["CostSource"] = cdr.cost_source
+    event["Cost"] = cdr.cost_nano / NANO
+    if cdr.cost_details is not None:
+        event["CostDetails"] = cdr.cost_details
+    return event
+
+
+def event_json(event: dict[str, Any]) -> dict[str, Any]:
+    """An event as JSON: `Instant` and `EventCost` values written as the API writes them."""
+    out = event
+    for name, value in event.items():
+        if isinstance(value, Instant | EventCost):
+            if out is event:
+                out = dict(event)
+            if isinstance(value, Instant):
+                out[name] = format_instant(value)
+            else:
+                out[name] = details_json(value, text_of(event.get("CostSource")))
+    return out
+
+
+def details_json(details: EventCost | None, cost_source: str) -> dict[str, Any] | None:
+    """CostDetails as answered. Those of a CDR rated anew for another usage than its session's have Usage null (3.4 step 4;
+    such a CDR is told by its CostSource)."""
+    if details is None:
+        return None
+    out = event_cost_json(details)
+    if cost_source == RATED_ANEW:
+        out["Usage"] = None
+    return out
+
+
+def cdr_json(cdr: CDR) -> dict[str, Any]:
+    """The CDR form of CDRsV1.*."""
+    return {
+        "CGRID": cdr.cgrid,
+        "RunID": cdr.run_id,
+        "OrderID": cdr.order_id,
+        "OriginHost": cdr.origin_host,
+        "Source": cdr.source,
+        "OriginID": cdr.origin_id,
+        "ToR": cdr.tor,
+        "RequestType": cdr.request_type,
+        "Tenant": cdr.tenant,
+        "Category": cdr.category,
+        "Account": cdr.account,
+        "Subject": cdr.subject,
+        "Destination": cdr.destination,
+        "SetupTime": format_instant(cdr.setup_time),
+        "AnswerTime": format_instant(cdr.answer_time),
+        "Usage": cdr.usage_ns,
+        "ExtraFields": cdr.extra_fields,
+        "ExtraInfo": cdr.extra_info,
+        "Partial": cdr.partial,
+        "PreRated": cdr.pre_rated,
+        "CostSource": cdr.cost_source,
+        "Cost": cdr.cost_nano / NANO,
+        "CostDetails": details_json(cdr.cost_details, cdr.cost_source),
+    }
+
+
+def _whole_seconds(at: Instant) -> str:
+    return format_instant(Instant(at.seconds, 0, at.offset_s))
+
+
+def external_json(cdr: CDR) -> dict[str, Any]:
+    """The ExternalCDR form of APIerSv1/2.GetCDRs: times in whole seconds, usage and cost details as texts."""
+    return {
+        "CGRID": cdr.cgrid,
+        "RunID": cdr.run_id,
+        "OrderID": cdr.order_id,
+        "OriginHost": cdr.origin_host,
+        "Source": cdr.source,
+        "OriginID": cdr.origin_id,
+        "ToR": cdr.tor,
+        "RequestType": cdr.request_type,
+        "Tenant": cdr.tenant,
+        "Category": cdr.category,
+        "Account": cdr.account,
+        "Subject": cdr.subject,
+        "Destination": cdr.destination,
+        "SetupTime": _whole_seconds(cdr.setup_time),
+        "AnswerTime": _whole_seconds(cdr.answer_time),
+        "Usage": format_duration(cdr.usage_ns) if cdr.tor == VOICE else str(cdr.usage_ns),
+        "ExtraFields": cdr.extra_fields,
+        "CostSource": cdr.cost_source,
+        "Cost": cdr.cost_nano / NANO,
+        "CostDetails": json_text(details_json(cdr.cost_details, cdr.cost_source)),
+        "ExtraInfo": cdr.extra_info,
+        "PreRated": cdr.pre_rated,
+    }

@@ -1,0 +1,231 @@
+"""Events become rated, stored CDRs (spec 40 §3.3). `process_events` is what every entry point runs: the API, the records
+of sessions and those of balance changes.
+
+Each stage runs for all events before the next begins. What is held elsewhere is reached by steps: the guard and session
+costs at the CGRID's registry, debits and refunds at the account, the record at its home. A failing stage ends the call;
+what earlier ones did stays.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Any
+
+import msgspec
+
+from cgr_cluster.attributes.process import process_attributes
+from cgr_cluster.cdrs.conversion import Defaults, cdr_of_event, defaults_of, event_of_cdr
+from cgr_cluster.cdrs.guard import Claim, claim_runs
+from cgr_cluster.cdrs.rate_cdr import rate_cdr, refund_cdr
+from cgr_cluster.cdrs.select import find
+from cgr_cluster.cdrs.stages import Stages
+from cgr_cluster.cdrs.tail import EXISTS, put_at, remove
+from cgr_cluster.cdrs.types import CDR, DEFAULT_RUN, Identity, StoredCdr
+from cgr_cluster.chargers.runs import charge_runs
+from cgr_cluster.engine.domain import GenerationView, Operation, Steps
+from cgr_cluster.engine.owner import Owner
+from cgr_cluster.events.event import CGREvent
+from cgr_cluster.events.values import text_of
+from cgr_cluster.rpc.errors import ApiError, missing, partially_executed
+from cgr_cluster.rpc.owners import cgrid_of
+
+REFUND_FLAG = "*refund"
+CONTEXT = "*cdrs"
+
+
+class Processed(msgspec.Struct, gc=False):
+    """One resulting run: the event as the answer shows it, its flags, and its CDR unless nothing asked for one."""
+
+    event: CGREvent
+    flags: list[str]
+    cdr: CDR | None = None
+
+
+def process_events(op: Operation, events: list[CGREvent], stages: Stages) -> Steps[list[Processed]]:
+    """Run the stages over `events` (they are not changed).
+
+    Raises ApiError: `EXISTS` for a duplicate, `PARTIALLY_EXECUTED` when chargers or the conversion refuse an event,
+    `MANDATORY_IE_MISSING: [Cost]`.
+    """
+    if stages.attributes:
+        events = [_attributed(op, event) for event in events]
+    runs = _charged(op, events) if stages.chargers else [Processed(event.copy(), []) for event in events]
+    fresh: set[tuple[str, str]] = set()
+    if not stages.reprocess:
+        yield from _guard(runs, stages, fresh)
+    if not (stages.refund or stages.rate or stages.store or stages.rerate):
+        return runs
+    yield from _convert(op, runs, stages)
+    if stages.refund:
+        for run in runs:
+            assert run.cdr is not None
+            if (yield from refund_cdr(run.cdr)):
+                run.cdr.cost_details = None
+                run.flags.append(REFUND_FLAG)
+    if stages.rate:
+        runs = yield from _rate(op, runs)
+    if stages.store:
+        yield from _store(runs, stages, fresh)
+    return runs
+
+
+def _attributed(op: Operation, event: CGREvent) -> CGREvent:
+    """The event after AttributeS. When nothing matches, the context `*cdrs` stays in its options (kept: chargers then look
+    for attributes of that context)."""
+    opts = dict(event.opts)
+    context = text_of(opts.setdefault("*context", CONTEXT)) or CONTEXT
+    asked = CGREvent(event.tenant, event.id, event.time, event.event, opts)
+    if (
+        event.tenant not in op.generation.derived(_tenants, "attribute_profile")
+        and "*attributes" not in event.event.values()
+    ):
+        return asked
+    ids = opts.get("*attrProfileIDs")
+    names = [text_of(name) for name in ids] if isinstance(ids, list) else [text_of(ids)] if ids else []
+    try:
+        processed = process_attributes(op.generation, op.now_ns, asked, context, names)
+    except ApiError as error:
+        if error.text != "NOT_FOUND":
+            raise partially_executed() from None
+        return asked
+    if "*context" not in event.opts:
+        processed.event.opts.pop("*context", None)
+    return processed.event
+
+
+def _tenants(generation: GenerationView) -> frozenset[str]:
+    """The tenants that have attribute profiles."""
+    return frozenset(key.partition(":")[0] for key in generation.keys("attribute_profile"))
+
+
+def _charged(op: Operation, events: list[CGREvent]) -> list[Processed]:
+    """The chargers' runs of all events."""
+    runs: list[Processed] = []
+    for event in events:
+        try:
+            found = charge_runs(op.generation, op.now_ns, event)
+        except ApiError:
+            raise partially_executed() from None
+        if not found:
+            raise partially_executed()
+        runs += [Processed(run.event, []) for run in found]
+    return runs
+
+
+def _guard(runs: list[Processed], stages: Stages, fresh: set[tuple[str, str]]) -> Steps[None]:
+    """Refuse duplicates; collect in `fresh` the (CGRID, RunID) of which no record can exist."""
+    keys: list[tuple[str, str]] = []
+    for run in runs:
+        event = run.event.event
+        if "CGRID" not in event:
+            event["CGRID"] = cgrid_of(event.get("OriginID"), event.get("OriginHost"))
+        keys.append((text_of(event["CGRID"]), text_of(event.get("RunID"))))
+    for cgrid, group in groupby(keys, key=lambda key: key[0]):
+        run_ids = [run_id for _, run_id in group]
+        claim: Claim = yield from claim_runs(cgrid, run_ids, True, not stages.rerate)
+        if claim.passed < len(run_ids):
+            raise ApiError(EXISTS)
+        _note_fresh(fresh, cgrid, run_ids, claim)
+
+
+def _note_fresh(fresh: set[tuple[str, str]], cgrid: str, run_ids: list[str], claim: Claim) -> None:
+    """A run that comes twice is not fresh the second time, and so not at all."""
+    for run_id, new in zip(run_ids, claim.fresh, strict=True):
+        if new:
+            fresh.add((cgrid, run_id or DEFAULT_RUN))
+        else:
+            fresh.discard((cgrid, run_id or DEFAULT_RUN))
+
+
+def _convert(op: Operation, runs: list[Processed], stages: Stages) -> Steps[None]:
+    """Give each run its CDR. A refund without CostDetails takes those of the stored record."""
+    defaults = defaults_of(op.generation)
+    for run in runs:
+        event = run.event.event
+        if stages.refund:
+            if "CostDetails" not in event:
+                stored = yield from _stored_record(event)
+                event["CostDetails"] = stored.cdr.cost_details
+        elif stages.rerate:
+            event.pop("CostDetails", None)
+        run.cdr = _cdr(op, run.event, defaults)
+
+
+def _cdr(op: Operation, event: CGREvent, defaults: Defaults) -> CDR:
+    try:
+        cdr = cdr_of_event(event.event, event.tenant, defaults, op.now_ns)
+    except ApiError:
+        raise partially_executed() from None
+    if cdr.request_type == "*directdebit" and "Cost" not in event.event:
+        raise missing(["Cost"])
+    return cdr
+
+
+def _stored_record(event: dict[str, Any]) -> Steps[StoredCdr]:
+    run_id = text_of(event.get("RunID"))
+    cgrid = text_of(event.get("CGRID")) or cgrid_of(event.get("OriginID"), event.get("OriginHost"))
+    found: list[StoredCdr] = (yield from find(cgrid, run_id)) if run_id else []
+    if not found:
+        raise partially_executed()
+    return found[0]
+
+
+def _rate(op: Operation, runs: list[Processed]) -> Steps[list[Processed]]:
+    """Rate each CDR; an event whose request type is rated is made anew from its CDR."""
+    out: list[Processed] = []
+    for run in runs:
+        assert run.cdr is not None
+        if run.cdr.request_type == "*none":
+            run.cdr.cost_details = None
+            out.append(run)
+            continue
+        rated: list[CDR] = yield from rate_cdr(op, run.cdr)
+        for cdr in rated:
+            source = run.event
+            event = CGREvent(source.tenant, source.id, source.time, event_of_cdr(cdr), source.opts)
+            out.append(Processed(event, run.flags, cdr))
+    return out
+
+
+def _store(runs: list[Processed], stages: Stages, fresh: set[tuple[str, str]]) -> Steps[None]:
+    """Keep the records one after the other. At the first that exists already, all costs of the call are given back."""
+    cdrs = [run.cdr for run in runs if run.cdr is not None]
+    unknown = [cdr for cdr in cdrs if (cdr.cgrid, cdr.run_id) not in fresh]
+    for cgrid, group in groupby(unknown, key=lambda cdr: cdr.cgrid):
+        run_ids = [cdr.run_id for cdr in group]
+        claim: Claim = yield from claim_runs(cgrid, run_ids, False, False)
+        _note_fresh(fresh, cgrid, run_ids, claim)
+    version = 0
+    try:
+        for cdr in cdrs:
+            known_new = (cdr.cgrid, cdr.run_id) in fresh
+            version = yield from _insert(cdr, known_new, stages.rerate, version)
+    except ApiError as error:
+        if error.text != EXISTS:
+            raise
+        for cdr in cdrs:
+            yield from refund_cdr(cdr)
+        raise
+
+
+def _insert(cdr: CDR, known_new: bool, replacing: bool, after: int) -> Steps[int]:
+    """Keep one record; answers its version. Raises `EXISTS` when there is one and it is not to be replaced."""
+    replaces: list[int] = []
+    created_ns = 0
+    if not known_new:
+        found: list[StoredCdr] = yield from find(cdr.cgrid, cdr.run_id, cdr.origin_id)
+        if found and not replacing:
+            raise ApiError(EXISTS)
+        home = cdr.home
+        elsewhere: dict[Owner, list[Identity]] = {}
+        for old in found:
+            after = max(after, old.version)
+            created_ns = min(created_ns or old.created_ns, old.created_ns)
+            if old.cdr.home == home:
+                replaces.append(old.version)
+            else:
+                elsewhere.setdefault(old.cdr.home, []).append(Identity(*old.cdr.key, old.version))
+        for owner, identities in elsewhere.items():
+            yield remove.at(owner, owner.shard, identities)
+    version: int = yield put_at(cdr, replaces, created_ns, after)
+    return version
