@@ -41,4 +41,15 @@ def read_folder(path: str) -> dict[str, bytes]:
     return files
 
 
-OUTSIDE: dict[str, Callable[..., Any]] = {"read_folder": read_folder}
+def write_folder(path: str, files: dict[str, bytes]) -> None:
+    """Write `files` (name → contents) into a folder, which is made when it is not there (ExportTPToFolder)."""
+    try:
+        folder = Path(path)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, data in files.items():
+            (folder / name).write_bytes(data)
+    except OSError as error:
+        raise ApiError(f"SERVER_ERROR: {error.strerror}: {error.filename}") from None
+
+
+OUTSIDE: dict[str, Callable[..., Any]] = {"read_folder": read_folder, "write_folder": write_folder}
