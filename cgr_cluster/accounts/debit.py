@@ -14,7 +14,7 @@ import msgspec
 from cgr_cluster.accounts.amounts import MONETARY, NANO_PER_GRAIN, VOICE
 from cgr_cluster.accounts.debit_pass import DebitPass
 from cgr_cluster.accounts.hooks import Consumption, HookOf, Subject
-from cgr_cluster.accounts.ledger import Ledger, Payer, ReadAccount
+from cgr_cluster.accounts.ledger import Drafts, Ledger, Payer, ReadAccount
 from cgr_cluster.accounts.shared_groups import MembersOf
 from cgr_cluster.accounts.summary import summarised
 from cgr_cluster.accounts.types import Account
@@ -209,7 +209,7 @@ def _finished(
         drafts: dict[str, Account] = {}
         changed: list[str] = []
     else:
-        drafts = {account_id: ledger.drafts[account_id] for account_id in run.clean(setting.now_ns)}
+        drafts = {account_id: ledger.drafts[account_id] for account_id in run.stored(setting.now_ns)}
         changed = run.changed()
     cost = CallCost(
         descriptor.category,
@@ -258,22 +258,15 @@ def _round_spans(spans: list[Timespan], ledger: Ledger, subject: Subject) -> int
         span.round_increment = Increment(0, difference, 1, info)
         span.cost_nano += difference
         total += difference
-        payer = _money_payer(ledger, info.account_id, info.monetary.uuid)
-        if payer is not None:
+        owner = ledger.account(info.account_id)
+        payer = None if owner is None else ledger.find(owner, MONETARY, info.monetary.uuid)
+        if payer is not None:  # else a trigger's action has removed it
             take_counted(ledger, payer, difference, subject)
     return total
 
 
-def _money_payer(ledger: Ledger, account_id: str, uuid: str) -> Payer | None:
-    owner = ledger.account(account_id)
-    for balance in (owner.balances or {}).get(MONETARY, ()) if owner is not None else ():
-        if balance.uuid == uuid and owner is not None:
-            return ledger.payer(balance, MONETARY, owner)
-    return None  # a trigger's action has removed it
-
-
-def take_counted(ledger: Ledger, payer: Payer, amount_nano: int, subject: Subject) -> None:
+def take_counted(drafts: Drafts, payer: Payer, amount_nano: int, subject: Subject) -> None:
     """Take an amount (negative: give it back) from a money balance once, feeding the owner's counters."""
-    ledger.take(payer, amount_nano, 1)
+    drafts.take(payer, amount_nano, 1)
     if payer.hook is not None:
         payer.hook.taken((Consumption(MONETARY, amount_nano, payer.balance, MONETARY, amount_nano),), 1, subject)

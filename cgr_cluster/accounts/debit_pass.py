@@ -8,7 +8,7 @@ paying account has triggers or counters, its hook says how far a division may go
 from __future__ import annotations
 
 from cgr_cluster.accounts.amounts import GRAINS, MONETARY, NANO, NANO_PER_GRAIN, VOICE, nano_of, to_nano
-from cgr_cluster.accounts.expiry import remove_expired, removes_expired
+from cgr_cluster.accounts.expiry import removes_expired
 from cgr_cluster.accounts.hooks import Consumption, Subject
 from cgr_cluster.accounts.ledger import Ledger, Payer, affordable, units_of
 from cgr_cluster.accounts.matching import active, matched_destination, useful
@@ -468,16 +468,9 @@ class DebitPass:
 
     # --- what the step does with it ------------------------------------------------------------------------------
 
-    def clean(self, now_ns: int) -> list[str]:
-        """Drop what is expired from the counted accounts that no trigger evaluation has cleaned. Answers the ids of all
-        accounts that are to be stored."""
-        changed = dict(self._ledger.touched)
-        balances_too = self._generation.derived(removes_expired)
-        for account_id in self.counted:
-            account = self._ledger.drafts[account_id]
-            if self._ledger.hook(account) is not None or remove_expired(account, now_ns, balances_too):
-                changed[account_id] = None
-        return list(changed)
+    def stored(self, now_ns: int) -> list[str]:
+        """Ids of the accounts that are to be stored, after what is expired was dropped from them."""
+        return self._ledger.cleaned(self.counted, now_ns, self._generation.derived(removes_expired))
 
     def changed(self) -> list[str]:
         """Ids of the accounts of which a useful balance has changed: those of money balances, then of unit balances."""

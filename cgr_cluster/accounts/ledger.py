@@ -6,9 +6,10 @@ amount that leaves a balance passes through `take`, so that the answer can be ch
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from cgr_cluster.accounts.amounts import GRAINS, MONETARY, SYSTEM_ROUNDING, exact_factor, round_system
+from cgr_cluster.accounts.expiry import remove_expired
 from cgr_cluster.accounts.hooks import HookOf, TriggerHook
 from cgr_cluster.accounts.types import DEFAULT_ID, Account, Balance
 
@@ -45,18 +46,16 @@ def units_of(duration_ns: int, factor: float) -> int:
     return -(-duration_ns * GRAINS * exact.numerator // exact.denominator)
 
 
-class Ledger:
-    """Drafts of the request's own account and, when balances are shared, of others of the same shard."""
+class Drafts:
+    """Working copies of the accounts that one request touches; all are of one shard."""
 
-    __slots__ = ("_hook_of", "_hooks", "_new_uuid", "_read", "drafts", "money_taken_nano", "own", "touched")
+    __slots__ = ("_hook_of", "_hooks", "_read", "drafts", "money_taken_nano", "touched")
 
-    def __init__(self, own: Account, read: ReadAccount, new_uuid: Callable[[], str], hook_of: HookOf | None) -> None:
-        self.own = own.draft()
-        self.drafts: dict[str, Account] = {own.id: self.own}
+    def __init__(self, read: ReadAccount, hook_of: HookOf | None) -> None:
+        self.drafts: dict[str, Account] = {}
         self.touched: dict[str, None] = {}  # ids of accounts of which a balance was changed
-        self.money_taken_nano = 0  # by `take` from `*monetary` balances as money
+        self.money_taken_nano = 0  # by `take` from `*monetary` balances
         self._read = read
-        self._new_uuid = new_uuid
         self._hook_of = hook_of
         self._hooks: dict[str, TriggerHook | None] = {}
 
@@ -72,14 +71,53 @@ class Ledger:
 
     def hook(self, account: Account) -> TriggerHook | None:
         """The account's triggers and counters, or None when it has none (or this is a dry run)."""
-        if self._hook_of is None or not (account.triggers or account.unit_counters):
+        if self._hook_of is None:
             return None
         if account.id not in self._hooks:
-            self._hooks[account.id] = self._hook_of(account)
+            watched = account.triggers or account.unit_counters
+            self._hooks[account.id] = self._hook_of(account) if watched else None
         return self._hooks[account.id]
 
     def payer(self, balance: Balance, balance_type: str, owner: Account) -> Payer:
         return Payer(balance, balance_type, owner, self.hook(owner))
+
+    def find(self, account: Account, balance_type: str, uuid: str) -> Payer | None:
+        """The balance of a type with this UUID."""
+        for balance in (account.balances or {}).get(balance_type, ()):
+            if balance.uuid == uuid:
+                return self.payer(balance, balance_type, account)
+        return None
+
+    def take(self, payer: Payer, amount: int, count: int) -> None:
+        """Take `count` times `amount` (the balance's grain; negative: give)."""
+        balance = payer.balance
+        total = amount * count
+        balance.value = round_system(payer.type, balance.value - total)
+        self.touched[payer.owner.id] = None
+        if payer.type == MONETARY:
+            self.money_taken_nano += total
+
+    def cleaned(self, counted: Iterable[str], now_ns: int, balances_too: bool) -> list[str]:
+        """Drop what is expired from the `counted` accounts that no trigger evaluation has cleaned. Answers the ids of all
+        accounts that are to be stored."""
+        changed = dict(self.touched)
+        for account_id in counted:
+            account = self.drafts[account_id]
+            if self.hook(account) is not None or remove_expired(account, now_ns, balances_too):
+                changed[account_id] = None
+        return list(changed)
+
+
+class Ledger(Drafts):
+    """The drafts of a debit: the caller's `own` account, and others when balances are shared."""
+
+    __slots__ = ("_new_uuid", "own")
+
+    def __init__(self, own: Account, read: ReadAccount, new_uuid: Callable[[], str], hook_of: HookOf | None) -> None:
+        super().__init__(read, hook_of)
+        self.own = own.draft()
+        self.drafts[own.id] = self.own
+        self._new_uuid = new_uuid
 
     def find_default(self) -> Balance | None:
         """The caller's `*default` money balance, if it has one."""
@@ -97,12 +135,3 @@ class Ledger:
                 self.own.balances = {}
             self.own.balances.setdefault(MONETARY, []).append(balance)
         return self.payer(balance, MONETARY, self.own)
-
-    def take(self, payer: Payer, amount: int, count: int) -> None:
-        """Take `count` times `amount` (the balance's grain)."""
-        balance = payer.balance
-        total = amount * count
-        balance.value = round_system(payer.type, balance.value - total)
-        self.touched[payer.owner.id] = None
-        if payer.type == MONETARY:
-            self.money_taken_nano += total
