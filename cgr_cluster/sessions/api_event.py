@@ -1,0 +1,169 @@
+"""SessionSv1.ProcessEvent and GetCost (spec 30.9)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cgr_cluster.chargers.runs import ChargingRun
+from cgr_cluster.engine.domain import Operation, Part, Steps
+from cgr_cluster.events.event import CGREvent
+from cgr_cluster.rating.answers import event_cost_json
+from cgr_cluster.rating.call_cost import call_cost
+from cgr_cluster.rating.event_cost import cost_nano, event_cost_of
+from cgr_cluster.rating.types import Charge, EventCost
+from cgr_cluster.rpc.errors import ApiError, partially_executed
+from cgr_cluster.rpc.owners import ANY, EVENT
+from cgr_cluster.rpc.registry import method
+from cgr_cluster.sessions.api_life import continue_session, end_request, max_usages, process_cdr_of, rals_error
+from cgr_cluster.sessions.build import describe
+from cgr_cluster.sessions.charging import smallest
+from cgr_cluster.sessions.flags import Flags
+from cgr_cluster.sessions.life import (
+    charging_runs,
+    end_session,
+    initiate_session,
+    interval_of,
+    make_session,
+)
+from cgr_cluster.sessions.params import EventArgs, event_of
+from cgr_cluster.sessions.reading import optional_duration, read_usage, text_field, time_field
+from cgr_cluster.sessions.settings import session_settings
+from cgr_cluster.sessions.steps import ABSENT, EXISTS, Reply
+
+RAW = "*raw"
+NANO = 1_000_000_000
+DERIVED = "*derived_reply"
+
+
+@method("SessionSv1.ProcessEvent", owner=EVENT, changes=True)
+def process_event(op: Operation, params: EventArgs) -> Steps[dict[str, Any]]:
+    event = event_of(op, params)
+    flags = Flags(params.Flags)
+    blocker = flags.on("*blocker_error")
+    answer: dict[str, Any] = {}
+    failed = False
+    runs: list[ChargingRun] = charging_runs(op, event) if flags.on("*chargers") else []
+    _refuse_unconnected(flags)
+    for main, error in (("*thresholds", "THRESHOLDS_ERROR:NOT_CONNECTED: ThresholdS"),
+                        ("*stats", "STATS_ERROR:NOT_CONNECTED: StatS")):  # fmt: skip
+        if flags.on(main):
+            if blocker:
+                raise ApiError(error)
+            failed = True
+    if flags.on("*resources"):
+        if flags.first("*resources", ("*authorize", "*allocate", "*release")):
+            raise ApiError("NOT_CONNECTED: ResourceS")
+        answer["ResourceAllocation"] = {}
+    if flags.on("*ips"):
+        if flags.first("*ips", ("*authorize", "*allocate", "*release")):
+            raise ApiError("NOT_CONNECTED: IPs")
+        answer["AllocatedIP"] = {}
+    if flags.on("*rals"):
+        if flags.has("*rals", "*cost"):
+            answer["Cost"] = _costs(op, event, runs, flags.has("*rals", DERIVED))
+        yield from _charge(op, event, flags, answer)
+    if flags.on("*cdrs"):
+        try:
+            yield from process_cdr_of(op, event, flags.subs("*cdrs"))
+        except ApiError as error:
+            if error.text == "NOT_CONNECTED: CDRs":
+                raise
+            if blocker:
+                raise ApiError(f"CDRS_ERROR:{error.text}") from error
+            failed = True
+    if failed:
+        raise partially_executed()
+    return answer
+
+
+def _refuse_unconnected(flags: Flags) -> None:
+    if flags.on("*attributes"):
+        raise ApiError("ATTRIBUTES_ERROR:NOT_CONNECTED: AttributeS")
+    if flags.on("*routes"):
+        raise ApiError("NOT_CONNECTED: RouteS")
+
+
+def _costs(op: Operation, event: CGREvent, runs: list[ChargingRun], derived: bool) -> dict[str, float]:
+    """`*rals:*cost`: prices without account, of the event and, when asked, of its runs. Errors bare."""
+    costs = {RAW: cost_nano(price(op, event)) / NANO}
+    if derived:
+        for run in runs:
+            costs[text_field(run.event.event, "RunID")] = cost_nano(price(op, run.event)) / NANO
+    return costs
+
+
+def price(op: Operation | Part, event: CGREvent) -> EventCost:
+    """The cost of an event, nothing being charged; a usage of 0 or none costs nothing."""
+    settings = session_settings(op.generation)
+    fields = event.event
+    zone = settings.zone
+    start = time_field(fields, "AnswerTime", op.now_ns, zone) or time_field(fields, "SetupTime", op.now_ns, zone)
+    usage = optional_duration(fields, "Usage") or 0
+    if usage == 0:
+        return EventCost(event.id, text_field(fields, "RunID"), start, [Charge("")])
+    descriptor = describe(event.tenant, fields, event.id, settings, start, usage)
+    return event_cost_of(call_cost(op.generation, descriptor), event.id, text_field(fields, "RunID"))
+
+
+def _charge(op: Operation, event: CGREvent, flags: Flags, answer: dict[str, Any]) -> Steps[None]:
+    """The first of authorize, initiate, update and terminate."""
+    what = flags.first("*rals", ("*authorize", "*initiate", "*update", "*terminate"))
+    force = flags.has("*rals", "*fd")
+    if what == "*authorize":
+        granted = yield from max_usages(op, event)
+    elif what == "*initiate":
+        granted = yield from _initiate(op, event, force)
+    elif what == "*update":
+        granted = yield from continue_session(op, event, force)
+    elif what == "*terminate":
+        yield from _terminate(op, event, force)
+        return
+    else:
+        return
+    usages = {RAW: smallest([grant for _, grant in granted])}
+    if flags.has("*rals", DERIVED):
+        for run_id, grant in granted:
+            if run_id != RAW or len(granted) == 1:
+                usages[run_id] = grant
+    answer["MaxUsage"] = usages
+
+
+def _initiate(op: Operation, event: CGREvent, force: bool) -> Steps[list[tuple[str, int]]]:
+    """As InitiateSession, but with automatic debit the default usage of the ToR is answered."""
+    interval = interval_of(op, event)
+    settings = session_settings(op.generation)
+    session = make_session(op, event, force, interval)
+    reply: Reply = yield from initiate_session(op, session, read_usage(event.event, settings, creating=True))
+    if reply.kind == EXISTS:
+        raise ApiError("EXISTS")
+    if reply.error:
+        raise rals_error(reply.error)
+    if session.debits_by_itself:
+        default = settings.usage_of_tor(text_field(event.event, "ToR"))
+        return [(run_id, default) for run_id, _ in reply.granted]
+    return reply.granted
+
+
+def _terminate(op: Operation, event: CGREvent, force: bool) -> Steps[None]:
+    """As TerminateSession, but an unknown session is made, updated and ended; a refused debit leaves it listed."""
+    interval = interval_of(op, event)
+    request = end_request(op, event, alter=False)
+    reply: Reply = yield from end_session(op, event, request)
+    if reply.kind == ABSENT:
+        session = make_session(op, event, force, interval)
+        session.debit_interval_ns = 0
+        usage = read_usage(event.event, session_settings(op.generation), creating=True)
+        made: Reply = yield from initiate_session(op, session, usage)
+        if made.error:
+            raise ApiError(made.error)
+        reply = yield from end_session(op, event, request)
+    if reply.error:
+        raise rals_error(reply.error)
+
+
+@method("SessionSv1.GetCost", owner=ANY)
+def get_cost(part: Part, params: EventArgs) -> dict[str, Any]:
+    event = event_of(part, params)
+    if Flags(params.Flags).on("*attributes"):
+        raise ApiError("ATTRIBUTES_ERROR:NOT_CONNECTED: AttributeS")
+    return {"Attributes": None, "EventCost": event_cost_json(price(part, event))}

@@ -1,0 +1,81 @@
+"""Forced ends, and what clients of two-way connections are told (spec 30.11-30.13)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cgr_cluster.engine.domain import Operation, Part, Steps, step
+from cgr_cluster.sessions.handover import post_cdrs
+from cgr_cluster.sessions.life import charge_away, patiently
+from cgr_cluster.sessions.settings import session_settings
+from cgr_cluster.sessions.steps import ABSENT, AWAY, EndRequest, Reply, end, ending
+from cgr_cluster.sessions.types import Session
+
+FORCED_DISCONNECT = "FORCED_DISCONNECT"
+DISCONNECT, WARN, ALTER = "AgentV1.DisconnectSession", "AgentV1.WarnDisconnect", "AgentV1.AlterSession"
+OLD_DISCONNECT = {1.0: "SessionSv1.DisconnectSession", 0.0: "SMGClientV1.DisconnectSession"}
+
+
+@step("sessions.tell_client")
+def tell_client(part: Part, connection: str, method: str, params: Any) -> None:
+    """Call a client on its two-way connection, after the commit; a forced end does not wait for the answer."""
+    part.tell(connection, method, params)
+
+
+def tell_disconnect(
+    op: Operation, session: Session, extra: dict[str, Any], cause: str, opts: dict[str, Any]
+) -> Steps[None]:
+    """Tell the session's client that it ends. `extra` is merged over EventStart; an empty `cause` is not sent."""
+    if not session.connection:
+        return
+    event = {**session.event_start, "Usage": session.runs[0].total_ns if session.runs else 0, **extra}
+    if cause:
+        event["DisconnectCause"] = cause
+    old = OLD_DISCONNECT.get(session_settings(op.generation).client_protocol)
+    if old is not None:
+        params: Any = {"EventStart": event, "Reason": cause}
+    else:
+        params = {"Tenant": "", "ID": op.new_uuid(), "Time": None, "Event": event, "APIOpts": opts}
+    yield tell_client.at(session.home, session.connection, old or DISCONNECT, params)
+
+
+def warn_low_balance(op: Operation, session: Session) -> Steps[None]:
+    if session.connection:
+        yield tell_client.at(session.home, session.connection, WARN, session.event_start)
+
+
+def ask_to_disconnect(op: Operation, session: Session, cause: str) -> Steps[None]:
+    """Money has ended, or a debit was refused: the client is asked to end the session, which stays until it does. Without
+    a client it is ended here."""
+    if session.connection:
+        yield from tell_disconnect(op, session, {}, cause, {})
+        return
+    yield from force_end(op, session, {}, FORCED_DISCONNECT, {})
+
+
+def force_end(
+    op: Operation, session: Session, extra: dict[str, Any], cause: str, opts: dict[str, Any], extra_usage_ns: int = 0
+) -> Steps[bool]:
+    """End an active session as it is, post its CDRs, tell its client. Answers whether all of it worked; true when it has
+    ended by itself meanwhile."""
+    request = EndRequest(session.cgrid, "", {}, op.uid, alter=False, extra_usage_ns=extra_usage_ns)
+    home = session.home
+    reply: Reply = yield from patiently(lambda: end.at(home, request))
+    if reply.kind == ABSENT or reply.session is None:
+        return True
+    if reply.kind == AWAY:
+        busy = reply.session
+        reply = yield from charge_away(op, busy, ending(busy, request), ended=True)
+    assert reply.session is not None
+    return (yield from finish_forced(op, reply.session, extra, cause, opts))
+
+
+def finish_forced(
+    op: Operation, ended: Session, extra: dict[str, Any], cause: str, opts: dict[str, Any]
+) -> Steps[bool]:
+    """What follows a forced end: CDRs for every run, the client is told."""
+    failures = []
+    if session_settings(op.generation).cdrs_connected:
+        failures = yield from post_cdrs(op, ended)
+    yield from tell_disconnect(op, ended, extra, cause, opts)
+    return not failures
