@@ -4,9 +4,10 @@
 the outbox (`durable`); after a start or the arrival of a shard it shows what the shard holds (`durable` with all its
 `cdr/` records). The outbox hands out batches of entries in the order of their stamps (`batch`), at most one unacknowledged
 at a time; the store process applies a batch and acknowledges its number; `acknowledged` then says which entries the shards
-may drop (by `cdrs.committed`, which leaves an entry that has changed since). When the link to the store breaks
-(`link_lost`) the entries of the open batch are handed out again, under a new number. The store ignores a batch whose
-number of the same sender it has had; applying an entry again changes nothing either.
+may drop (by `cdrs.committed`, which leaves an entry that has changed since). When the link to the store breaks, or the
+store does not answer for long (`link_lost`), the entries of the open batch are handed out again, under a new number:
+applying an entry twice changes nothing. What must not happen is an older form of an entry behind a newer one; so the link
+keeps the order of what is sent, and frames of an earlier incarnation of a worker are not applied.
 
 Entries are kept as the packed bytes of the group and are not decoded here.
 """

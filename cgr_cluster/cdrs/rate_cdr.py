@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from cgr_cluster.accounts.steps import debit, debit_monetary, refund_increments
 from cgr_cluster.cdrs.conversion import RATED_ANEW
 from cgr_cluster.cdrs.session_costs import look_up
 from cgr_cluster.cdrs.types import CDR, NOT_RATED_NANO, SessionCost
@@ -91,9 +92,7 @@ def _rate(op: Operation, cdr: CDR) -> Steps[None]:
         if not op.generation.config("cdrs").get("rals_conns"):
             raise ApiError("NOT_CONNECTED: RALs")
         if cdr.request_type == "*directdebit":
-            from cgr_cluster.accounts.steps import debit_monetary
-
-            yield debit_monetary.at(account_owner(cdr.tenant, cdr.account), cdr.tenant, cdr.account, cdr.cost_nano)
+            yield debit_monetary.at(account_owner(cdr.tenant, cdr.account), _descriptor(cdr), cdr.cost_nano, None)
             cdr.cost_source = CDRS
             return
         if cdr.request_type in DEBITED:
@@ -112,8 +111,6 @@ def _rate(op: Operation, cdr: CDR) -> Steps[None]:
 
 def _debit(op: Operation, cdr: CDR) -> Steps[CallCost]:
     owner = account_owner(cdr.tenant, cdr.account)
-    from cgr_cluster.accounts.steps import debit
-
     descriptor = _descriptor(cdr)
     try:
         cost: CallCost = yield debit.at(owner, descriptor)
@@ -135,8 +132,6 @@ def refund_cdr(cdr: CDR) -> Steps[bool]:
 
 def _refund(cdr: CDR, details: EventCost) -> Steps[bool]:
     """Give increments back to the accounts that they name. A failure is logged: the record goes its way."""
-    from cgr_cluster.accounts.steps import refund
-
     by_account: dict[str, list[Increment]] = {}
     increments = increments_of(details, cdr.tor)
     for increment in increments:
@@ -146,7 +141,7 @@ def _refund(cdr: CDR, details: EventCost) -> Steps[bool]:
         descriptor = _descriptor(cdr)
         descriptor.increments = own
         try:
-            yield refund.at(Owner("account", account_id), descriptor)
+            yield refund_increments.at(Owner("account", account_id), descriptor)
         except ApiError as error:
             log.warning("refund of CDR %s:%s to account %s failed: %s", cdr.cgrid, cdr.run_id, account_id, error.text)
     return bool(increments)
