@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Collection
 from typing import Any
 
+from cgr_cluster.cdrs.store import CdrFiles, CdrReader, store_functions
 from cgr_cluster.config import settings
 from cgr_cluster.engine import messages as m
 from cgr_cluster.engine.engine import Engine
@@ -55,7 +56,7 @@ class Node:
         self.events = 0
         self.crashes = 0
         self.crash_at = set(crash_at)
-        self.outside: dict[str, Callable[..., Any]] = dict(OUTSIDE)
+        self.outside: dict[str, Callable[..., Any]] = {**OUTSIDE, **store_functions(CdrReader(CdrFiles(None)))}
         self.tells: list[m.Tell] = []
         self._answers: dict[str, tuple[bytes, bool]] = {}
         self._pending: dict[str, tuple[int, m.Request]] = {}  # the balancer's table: uid → worker, request
