@@ -58,6 +58,7 @@ def _float(text: str) -> float:
     return value
 
 
+@lru_cache(maxsize=4096)
 def _int(text: str) -> int:
     return parse_int(text, "Atoi") if text else 0
 
