@@ -31,7 +31,7 @@ def parse_units(text: str, balance_type: str) -> ValueFormula:
             return ValueFormula(static_nano=_voice_ns(text) * NANO)
         parse_float(text)
         return ValueFormula(static_nano=nano_of(Decimal(text)))
-    except (ApiError, ArithmeticError):
+    except (ApiError, ArithmeticError, ValueError):
         raise ApiError(f"Invalid value: {text}") from None
 
 
