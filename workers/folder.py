@@ -2,33 +2,39 @@
 
 Every `fold_interval_s`, or when `fold_log_bytes` of closed segments wait, or on SIGUSR1, it asks the log process to close the segment in use and folds all closed ones.
 It runs niced: it costs more than logging, and nobody waits for it. A failed fold is a log line and is tried again at the next interval: the log still
-has everything. Corruption ends it.
+has everything, and the workers have it in memory, so even corruption found here is an operator's alarm and no reason to stop serving.
 """
 
 from __future__ import annotations
 
 import argparse
+import logging
 import os
+import select
 import signal
 import sqlite3
 import sys
-import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from cgr_cluster.config import logs
 from cgr_cluster.log import client
 from cgr_cluster.log.checkpoint import Checkpoint
 from cgr_cluster.log.data_dir import DataDir
 from cgr_cluster.log.errors import LogError
 from cgr_cluster.log.folding import FoldResult, closed_bytes, fold_closed
-from workers.event_line import event_line
+from workers.children import Leash
+from workers.options import NodeOptions
+
+logger = logging.getLogger("cgr_cluster.folder")
 
 POLL_S: Final = 1.0
 NICENESS: Final = 10
-EXIT_DATA: Final = 65  # as EX_DATAERR: an operator must look; starting again does not help
+EXIT_DATA: Final = 78  # the supervisor's FATAL: an operator must look; starting again does not help
 
 
 class FolderOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,57 +51,67 @@ def fold_once(options: FolderOptions, checkpoint: Checkpoint, now_ns: int) -> Fo
     try:
         client.roll(options.socket or str(place.socket))
     except (ConnectionError, FileNotFoundError, TimeoutError) as error:
-        event_line("folder", "log_process_not_reached", error=str(error))  # what is closed can be folded all the same
+        logger.warning("the log process is not reached: %s", error)  # what is closed can be folded all the same
     return fold_closed(place, checkpoint, now_ns - int(options.short_lived_s * 1e9))
 
 
-def run(options: FolderOptions) -> int:
-    """Folds until SIGTERM or SIGINT. Returns the exit status."""
-    wake = threading.Event()
-    stopping = threading.Event()
-    asked = threading.Event()
+def run(options: FolderOptions, leash: Leash | None = None) -> int:
+    """Folds until it is told to stop: by the leash, or SIGTERM or SIGINT. Returns the exit status."""
+    wake, wake_in = os.pipe()
+    told: set[str] = set()
 
-    def on_signal(number: int, _: object) -> None:
-        (asked if number == signal.SIGUSR1 else stopping).set()
-        wake.set()
+    def tell(what: str) -> None:
+        told.add(what)
+        os.write(wake_in, b"x")
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
-        signal.signal(number, on_signal)
+    waiting: dict[int, Callable[[], object]] = {wake: lambda: os.read(wake, 64)}
+    signal.signal(signal.SIGUSR1, lambda *_: tell("fold"))
+    if leash is None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: tell("stop"))
+    else:
+        leash.watch(waiting.__setitem__, lambda: told.add("stop"))
     os.nice(NICENESS)
     place = DataDir(options.data_dir)
     try:
         place.check()
         checkpoint = Checkpoint(place.checkpoint)
     except (LogError, sqlite3.Error) as error:
-        event_line("folder", "cannot_start", error=str(error))
+        logger.error("cannot start: %s", error)
         return EXIT_DATA
-    event_line("folder", "ready", data_dir=options.data_dir, position=checkpoint.position())
+    if leash is not None:
+        leash.ready()
+    logger.info("ready: the checkpoint of %s goes up to segment %d", options.data_dir, checkpoint.position() - 1)
     last = time.monotonic()
-    while not stopping.is_set():
-        wake.wait(POLL_S)
-        wake.clear()
-        due = asked.is_set() or time.monotonic() - last >= options.fold_interval_s
-        if stopping.is_set() or not (due or closed_bytes(place) >= options.fold_log_bytes):
+    while "stop" not in told:
+        for descriptor in select.select(list(waiting), [], [], POLL_S)[0]:
+            waiting[descriptor]()
+        due = "fold" in told or time.monotonic() - last >= options.fold_interval_s
+        if "stop" in told or not (due or closed_bytes(place) >= options.fold_log_bytes):
             continue
-        asked.clear()
+        told.discard("fold")
         last = time.monotonic()
         try:
             result = fold_once(options, checkpoint, time.time_ns())
-        except LogError as error:
-            event_line("folder", "log_unreadable", error=str(error))
-            return EXIT_DATA
-        except (sqlite3.Error, OSError) as error:
-            event_line("folder", "fold_failed", error=str(error), retry_s=options.fold_interval_s)
+        except (LogError, sqlite3.Error, OSError) as error:
+            logger.error("fold failed: %s; tried again in %.0f s", error, options.fold_interval_s)
             continue
         if result.segments:
-            seconds = round(time.monotonic() - last, 3)
-            event_line("folder", "folded", **result._asdict(), seconds=seconds, position=checkpoint.position())
+            took_s = time.monotonic() - last
+            logger.info("folded %d segments, %d bytes, %d rows in %.3f s", *result, took_s)
     checkpoint.close()
-    event_line("folder", "stopped")
+    logger.info("stopped")
     return 0
 
 
-def main() -> int:
+def main(node: NodeOptions, leash: Leash) -> None:
+    """Under the supervisor."""
+    sys.exit(run(FolderOptions(data_dir=node.data_dir, socket=node.log_socket), leash))
+
+
+def command() -> int:
+    """As a process of its own, for instance a unit of systemd."""
+    logs.setup("folder")
     parser = argparse.ArgumentParser(description="Folds the log of a node into its checkpoint.")
     parser.add_argument("--data-dir", required=True, type=Path)
     parser.add_argument("--socket", default="", help="of the log process (default: log.sock in the data directory)")
@@ -105,4 +121,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command())

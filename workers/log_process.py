@@ -10,19 +10,23 @@ After an I/O error the process ends at once; a new one recovers from the disk (d
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import selectors
 import signal
 import socket
+import sqlite3
 import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from cgr_cluster.config import logs
 from cgr_cluster.log import checkpoint
 from cgr_cluster.log.data_dir import DataDir
 from cgr_cluster.log.disk import FileDisk
@@ -31,7 +35,10 @@ from cgr_cluster.log.journal import FIRST_SEGMENT_BYTES, SEGMENT_BYTES, Journal
 from cgr_cluster.log.segments import PART_NAME
 from cgr_cluster.log.service import Answer, Service
 from cgr_cluster.log.wire import Frames, refused
-from workers.event_line import event_line
+from workers.children import Leash
+from workers.options import NodeOptions
+
+logger = logging.getLogger("cgr_cluster.log")
 
 READ_BYTES: Final = 1 << 20  # a connection's share of one batch
 MAX_UNSENT_BYTES: Final = 1 << 20  # answers to a client that does not read; then its connection ends
@@ -39,7 +46,7 @@ MAX_CONNECTIONS: Final = 1024
 SOCKET_BUFFER_BYTES: Final = 4 << 20
 CHECK_S: Final = 1.0  # free space, the spare segment
 HELD_S: Final = 0.1  # how often held groups are tried again
-EXIT_DATA: Final = 65  # as EX_DATAERR: an operator must look; starting again does not help
+EXIT_DATA: Final = 78  # the supervisor's FATAL: an operator must look; starting again does not help
 EXIT_IO: Final = 74  # as EX_IOERR: start again, it recovers from the disk
 
 
@@ -85,6 +92,9 @@ class LogProcess:
         self._selector.register(listener, selectors.EVENT_READ, self._accept)
         self._selector.register(self._wake_out, selectors.EVENT_READ, self._woken)
 
+    def add_reader(self, descriptor: int, readable: Callable[[], None]) -> None:
+        self._selector.register(descriptor, selectors.EVENT_READ, readable)
+
     def stop(self) -> None:
         self._stopping = True
         self._wake_in.send(b"x")
@@ -98,7 +108,7 @@ class LogProcess:
                 self._answer(answer)
             if self._journal.durable.segment != self._segment:
                 self._segment = self._journal.durable.segment
-                event_line("log", "segment_begun", segment=self._segment)
+                logger.info("segment %d begun", self._segment)
                 self._checked_s = 0.0
             self._check_disk()
             for key, events in self._selector.select(HELD_S if held else CHECK_S):
@@ -117,7 +127,7 @@ class LogProcess:
         try:
             stream, _ = self._listener.accept()
         except OSError as error:  # the client went away, or this process has no descriptors left
-            event_line("log", "accept_failed", error=str(error))
+            logger.error("a connection could not be accepted: %s", error)
             return
         stream.setblocking(False)
         if len(self._connections) >= MAX_CONNECTIONS:
@@ -186,7 +196,7 @@ class LogProcess:
         if connection.ending and not connection.unsent:
             self._drop(connection)
         elif len(connection.unsent) > MAX_UNSENT_BYTES:
-            event_line("log", "client_does_not_read", connection=connection.number, unsent_bytes=len(connection.unsent))
+            logger.error("a client does not read its answers: ended with %d bytes unsent", len(connection.unsent))
             self._drop(connection)
         else:
             self._watch(connection)
@@ -232,9 +242,11 @@ class LogProcess:
         low = service.free_bytes < self._options.low_disk_bytes or no_reserve
         if low != service.low_disk:
             service.low_disk = low
-            event_line(
-                "log", "disk_low" if low else "disk_has_room", free_bytes=service.free_bytes, reserve=not no_reserve
-            )
+            if low:
+                reserve = "one segment in reserve" if not no_reserve else "nothing in reserve"
+                logger.error("disk low: %d bytes free, %s; workers take nothing new", service.free_bytes, reserve)
+            else:
+                logger.info("disk has room again: %d bytes free", service.free_bytes)
         if self._spare is None and not has_spare and fits:
             self._spare = threading.Thread(target=self._fill_spare, name="spare segment", daemon=True)
             self._spare.start()
@@ -247,8 +259,8 @@ class LogProcess:
             self._spare_error = error
 
 
-def run(options: LogOptions) -> int:
-    """Opens the log and serves it until SIGTERM or SIGINT. Returns the exit status."""
+def run(options: LogOptions, leash: Leash | None = None) -> int:
+    """Opens the log and serves it until it is told to stop: by the leash, or SIGTERM or SIGINT. Returns the exit status."""
     place = DataDir(options.data_dir)
     path = options.socket or str(place.socket)
     started = time.monotonic()
@@ -265,34 +277,33 @@ def run(options: LogOptions) -> int:
         )
         listener = _listen(path)
     except LogError as error:
-        event_line("log", "cannot_start", error=str(error))
+        logger.error("cannot start: %s", error)
         return EXIT_DATA
-    except OSError as error:
-        event_line("log", "cannot_start", error=str(error), data_dir=options.data_dir, socket=path)
+    except (OSError, sqlite3.Error) as error:
+        logger.error("cannot start: %s (data directory %s, socket %s)", error, options.data_dir, path)
         return EXIT_IO
     process = LogProcess(options, journal, disk, listener)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: process.stop())
-    found = journal.recovered
-    event_line(
-        "log",
-        "ready",
-        data_dir=options.data_dir,
-        socket=path,
-        segment=journal.durable.segment,
-        recovered_segment=found.segment,
-        recovered_end=found.end.end,
-        carried_groups=len(found.tail),
-        seconds=round(time.monotonic() - started, 3),
+    if leash is None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: process.stop())
+    else:
+        leash.watch(process.add_reader, process.stop)
+        leash.ready()
+    logger.info(
+        "ready in %.3f s: segment %d, %d groups carried over, socket %s",
+        time.monotonic() - started,
+        journal.durable.segment,
+        len(journal.recovered.tail),
+        path,
     )
     try:
         process.serve()
     except OSError as error:
-        event_line("log", "disk_failed", error=str(error), action="ending; the next start recovers from the disk")
+        logger.error("the disk has failed: %s; the log ends, its next start recovers from the disk", error)
         return EXIT_IO
     os.unlink(path)
     os.close(lock)
-    event_line("log", "stopped", groups=journal.groups, syncs=journal.syncs)
+    logger.info("stopped: %d groups in %d syncs", journal.groups, journal.syncs)
     return 0
 
 
@@ -311,7 +322,14 @@ def _listen(path: str) -> socket.socket:
     return listener
 
 
-def main() -> int:
+def main(node: NodeOptions, leash: Leash) -> None:
+    """Under the supervisor."""
+    sys.exit(run(LogOptions(data_dir=node.data_dir, socket=node.log_socket), leash))
+
+
+def command() -> int:
+    """As a process of its own, for instance a unit of systemd."""
+    logs.setup("log")
     parser = argparse.ArgumentParser(description="Serves the log of a node.")
     parser.add_argument("--data-dir", required=True, type=Path)
     parser.add_argument("--socket", default="", help="default: log.sock in the data directory")
@@ -331,4 +349,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command())
