@@ -8,9 +8,7 @@ from typing import Any
 from cgr_cluster.actions.amounts import number_of_nano
 from cgr_cluster.actions.types import Action
 from cgr_cluster.actions.wire import set_text
-from cgr_cluster.cdrs.pipeline import process_events
-from cgr_cluster.cdrs.stages import Stages
-from cgr_cluster.engine.domain import Operation, Part, Steps, task
+from cgr_cluster.engine.domain import Part
 from cgr_cluster.events.event import CGREvent
 from cgr_cluster.events.instant import Instant
 from cgr_cluster.events.times import format_instant
@@ -24,7 +22,6 @@ LOGGED = (
     "*transfer_balance",
 )  # fmt: skip
 SOURCE = "*cdrlog"
-_STORE_ONLY = Stages(store=True)
 
 
 def cdr_events(
@@ -108,9 +105,3 @@ def _value(part: Part, rule: Any, account_id: str, action: Action, cost: float) 
 def connected(part: Part) -> bool:
     """Whether the scheduler has a connection to CDRs."""
     return bool(part.generation.config("schedulers").get("cdrs_conns"))
-
-
-@task("actions.cdrlog")
-def store_cdrs(op: Operation, events: list[CGREvent]) -> Steps[None]:
-    """Store the CDRs, without chargers and without rating."""
-    yield from process_events(op, events, _STORE_ONLY)

@@ -8,6 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from cgr_cluster.accounts.amounts import nano_of
+from cgr_cluster.accounts.balance_fields import id_set as id_set
 from cgr_cluster.actions.amounts import parse_units
 from cgr_cluster.actions.schedule import predefined
 from cgr_cluster.actions.types import Action, ActionTrigger, BalanceFilter, ValueFormula
@@ -74,20 +75,6 @@ class V1TPAction(Params, go="v1.V1TPAction"):
     BalanceBlocker: str = ""
     BalanceDisabled: str = ""
     Weight: float = 0.0
-
-
-def id_set(text: str) -> dict[str, bool]:
-    """`A;B;!C` → {A: True, B: True, C: False}; `*zero` as the whole text is the empty set (20 §1)."""
-    if not text or text == "*zero":
-        return {}
-    out = {}
-    for part in text.split(";"):
-        name = part.strip()
-        if name.startswith("!"):
-            out[name[1:]] = False
-        elif name:
-            out[name] = True
-    return out
 
 
 def _timings(ids: dict[str, bool], generation: GenerationView) -> tuple[Timing, ...] | None:

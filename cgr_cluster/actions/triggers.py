@@ -8,16 +8,19 @@ time, so it is a division), the debit goes that far at once, and `taken` evaluat
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from msgspec.structs import replace
 
+from cgr_cluster.accounts import operations
 from cgr_cluster.accounts.amounts import MONETARY, SYSTEM_ROUNDING, to_nano
+from cgr_cluster.accounts.expiry import remove_expired
 from cgr_cluster.accounts.hooks import Consumption, Subject
 from cgr_cluster.accounts.types import Account, Balance, CounterFilter
 from cgr_cluster.actions import counters
-from cgr_cluster.actions.types import ActionTrigger, BalanceFilter
+from cgr_cluster.actions.types import Action, ActionTrigger, BalanceFilter
 from cgr_cluster.engine.domain import GenerationView
 from cgr_cluster.events.instant import Instant
 
@@ -71,6 +74,27 @@ def matches(wanted: BalanceFilter, balance: Balance) -> bool:
         and (wanted.shared_groups is None or wanted.shared_groups == balance.shared_groups)
         and (wanted.timing_ids is None or wanted.timing_ids == balance.timing_ids)
     )
+
+
+def means(action: Action, trigger: ActionTrigger) -> bool:
+    """Whether `*reset_triggers`, `*set_recurrent` and the like mean this trigger (20 §7.4)."""
+    wanted = action.balance
+    if wanted.type is not None and wanted.type != (trigger.balance.type or ""):
+        return False
+    try:
+        extra = json.loads(action.extra_parameters or "{}")
+    except ValueError:
+        extra = {}
+    if not isinstance(extra, dict):
+        extra = {}
+    if extra.get("GroupID"):
+        return bool(extra["GroupID"] == trigger.id)
+    if extra.get("UniqueID"):
+        return bool(extra["UniqueID"] == trigger.unique_id)
+    if extra.get("ThresholdType") and extra["ThresholdType"] != trigger.threshold_type:
+        return False
+    as_balance = operations.balance_from(trigger.balance, trigger.balance.uuid or "")
+    return operations.matches(wanted, as_balance)
 
 
 def holds(trigger: ActionTrigger, balance_type: str, value: int) -> bool:
@@ -137,20 +161,13 @@ class Evaluator:
         """One evaluation; with `only`, of those triggers. Then what has expired is removed."""
         by_weight(account)
         now_ns = self.now.ns
-        for unique_id, group_id in [(t.unique_id, t.id) for t in account.triggers or ()]:
-            place = _place(account, unique_id, group_id)
-            if place is None:
-                continue
+        for place in range(len(account.triggers or ())):  # its own actions neither add nor remove triggers
             trigger = self._renamed(account, place)
             if not may_fire(trigger, now_ns) or (only is not None and not only(trigger)):
                 continue
             for _ in self._matches(account, trigger, changed):
-                self._execute(account, trigger, changed)
-                place = _place(account, unique_id, group_id)
-                if place is None:
-                    break
-                trigger = (account.triggers or [])[place]
-        self.clean(account)
+                self._execute(account, place, changed)
+        remove_expired(account, now_ns, self.remove_expired)
 
     def _renamed(self, account: Account, place: int) -> ActionTrigger:
         """A counter trigger's own Balance.ID becomes its UniqueID (20 §7.3)."""
@@ -179,31 +196,21 @@ class Evaluator:
                 if balance in changed and holds(trigger, balance_type, balance.value):
                     yield None
 
-    def _execute(self, account: Account, trigger: ActionTrigger, changed: Changed) -> None:
+    def _execute(self, account: Account, place: int, changed: Changed) -> None:
         """20 §7.2, "Execute"."""
+        triggers = account.triggers
+        assert triggers is not None
+        trigger = triggers[place]
         if sleeps(trigger, self.now.ns):
             return
-        trigger = _put(account, replace(trigger, last_execution_time=self.now))
+        triggers[place] = replace(trigger, last_execution_time=self.now)
         if account.disabled or not self._known(trigger.actions_id):
             return
-        _put(account, replace(trigger, executed=True))
+        triggers[place] = replace(triggers[place], executed=True)
         whole = self._run(account, trigger.actions_id, changed)
-        place = _place(account, trigger.unique_id, trigger.id)
-        if whole and trigger.recurrent and place is not None:
+        if whole and trigger.recurrent:
             assert account.triggers is not None
             account.triggers[place] = replace(account.triggers[place], executed=False)
-
-    def clean(self, account: Account) -> None:
-        """Remove expired balances (if `rals.remove_expired`) and expired triggers."""
-        now_ns = self.now.ns
-        if self.remove_expired:
-            for kind, balances in (account.balances or {}).items():
-                if any(balance.expired(now_ns) for balance in balances):
-                    assert account.balances is not None
-                    account.balances[kind] = [balance for balance in balances if not balance.expired(now_ns)]
-        triggers = account.triggers
-        if triggers and any(t.expiration_date and t.expiration_date.ns < now_ns for t in triggers):
-            account.triggers = [t for t in triggers if not (t.expiration_date and t.expiration_date.ns < now_ns)]
 
     def hook(self, account: Account) -> Watch:
         """The triggers and counters of an account for one debit or refund."""
@@ -218,20 +225,6 @@ class Evaluator:
         if account.disabled or not self._known(trigger.actions_id):
             return trigger.last_execution_time != self.now
         return True
-
-
-def _place(account: Account, unique_id: str, group_id: str) -> int | None:
-    for place, trigger in enumerate(account.triggers or ()):
-        if trigger.unique_id == unique_id and trigger.id == group_id:
-            return place
-    return None
-
-
-def _put(account: Account, trigger: ActionTrigger) -> ActionTrigger:
-    place = _place(account, trigger.unique_id, trigger.id)
-    assert place is not None and account.triggers is not None
-    account.triggers[place] = trigger
-    return trigger
 
 
 def _balances(account: Account, trigger: ActionTrigger) -> Iterator[Balance]:

@@ -1,0 +1,186 @@
+"""Action groups on accounts as steps, and the operations that run them (spec 20 §5.1).
+
+`run_group` is one atomic step at the account's shard: the whole group is kept, or nothing of it. When a transfer needs to
+know its destination in another shard, the step changes nothing and answers a question; the operation asks the destination
+and runs the step again with the answer. What a transfer took at the source is then given at the destination by a step of
+its own; should the destination refuse after all (it changed in between), it is given back to the source. The engine does
+each step exactly once, so money is neither lost nor doubled whichever process dies.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import msgspec
+
+from cgr_cluster.accounts import operations
+from cgr_cluster.accounts.types import DEFAULT_ID, Account
+from cgr_cluster.actions.attach import forget_account
+from cgr_cluster.actions.execute import Credit, FilterError, Run, Target, TargetUnknownError, balances_changed
+from cgr_cluster.actions.membership import NO_ACCOUNT
+from cgr_cluster.actions.types import ActionGroup
+from cgr_cluster.engine.domain import Operation, Part, Steps, step, task, together
+from cgr_cluster.engine.owner import LEADER, Owner
+from cgr_cluster.rpc.errors import ApiError, partially_executed
+
+logger = logging.getLogger("cgr_cluster.actions")
+
+MAX_TARGETS = 64  # destinations of the transfers of one group
+NOT_FOUND = "NOT_FOUND"
+
+
+class Outcome(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What a run came to. `error` "": done. `ask`: nothing has happened yet, this destination must be known first."""
+
+    error: str = ""
+    ask: Target | None = None
+    credits: list[Credit] = []
+
+
+def owner_of(account_id: str) -> Owner:
+    return LEADER if account_id == NO_ACCOUNT else Owner("account", account_id)
+
+
+@step("actions.run")
+def run_group(part: Part, account_id: str, actions_id: str, start: int, targets: list[Target]) -> Outcome:
+    """Run the group, from action `start` (in the order of running), on the account, which is made if there is none."""
+    group: ActionGroup | None = part.generation.get("actions", actions_id)
+    if group is None:
+        return Outcome(NOT_FOUND)
+    stored = draft = None
+    if account_id != NO_ACCOUNT:
+        stored = part.read(Account, account_id)
+        draft = Account(account_id) if stored is None else stored.draft()
+    run = Run(part, draft, group, start=start, targets=targets)
+    try:
+        run.execute()
+    except TargetUnknownError as unknown:
+        return Outcome(ask=unknown.target)
+    except FilterError:
+        run.flush()
+        return Outcome()
+    except ApiError as error:
+        run.flush()
+        return Outcome(error.text)
+    if run.removed:
+        part.delete(Account, account_id)
+        forget_account(part, account_id)
+    elif draft is not None:
+        keep(part, draft, stored)
+    run.flush()
+    return Outcome(credits=run.credits)
+
+
+def keep(part: Part, account: Account, before: Account | None) -> None:
+    """Store an account that actions have changed; it joins the groups that its new balances name."""
+    part.put(Account, account.id, account)
+
+
+@step("actions.look_at", reads=True)
+def look_at(part: Part, asked: Target) -> Target:
+    """What a transfer must know of its destination."""
+    account = part.read(Account, asked.account_id)
+    if account is None:
+        return msgspec.structs.replace(asked, refusal="destination account not found")
+    try:
+        found = operations.transfer_target(account, asked.balance_type, asked.balance_id, part.now_ns)
+    except ApiError as error:
+        return msgspec.structs.replace(asked, refusal=error.text)
+    return msgspec.structs.replace(asked, value=0 if found is None else found.value)
+
+
+@step("actions.give")
+def give(part: Part, credit: Credit) -> None:
+    """Give a destination what was taken for it. Raises ApiError, without effect, when it refuses."""
+    stored = part.read(Account, credit.account_id)
+    if stored is None:
+        raise ApiError("destination account not found")
+    draft = stored.draft()
+    balance = operations.move_in(
+        draft, credit.balance_type, credit.balance_id, credit.amount, part.now_ns, part.new_uuid
+    )
+    if credit.amount < 0 and balance.value < 0 and credit.balance_id != DEFAULT_ID:
+        raise ApiError("insufficient credits in destination balance")
+    balances_changed(part, draft, [balance])
+    keep(part, draft, stored)
+
+
+@step("actions.take_back")
+def take_back(part: Part, account_id: str, credit: Credit) -> None:
+    """Undo the source's side of a transfer that the destination refused."""
+    account = part.edit(Account, account_id)
+    if account is None:
+        account = Account(account_id)
+        part.put(Account, account_id, account)
+    for balance in (account.balances or {}).get(credit.balance_type, ()):
+        if balance.uuid == credit.balance_uuid:
+            operations.move_out(balance, credit.balance_type, -credit.amount)
+            return
+    operations.move_in(account, credit.balance_type, DEFAULT_ID, credit.amount, part.now_ns, part.new_uuid)
+
+
+def run_on(account_id: str, actions_id: str, start: int = 0) -> Steps[str]:
+    """Run a group on an account (on none for NO_ACCOUNT). Answers the error, "" when all went well."""
+    outcome: Outcome = yield run_group.at(owner_of(account_id), account_id, actions_id, start, [])
+    return (yield from _finish(account_id, actions_id, start, outcome))
+
+
+def _finish(account_id: str, actions_id: str, start: int, outcome: Outcome) -> Steps[str]:
+    """Ask what the run needs to know, and deliver its transfers."""
+    targets: list[Target] = []
+    while outcome.ask is not None:
+        if len(targets) >= MAX_TARGETS:
+            return f"more than {MAX_TARGETS} destinations of transfers in {actions_id}"
+        targets.append((yield look_at.at(Owner("account", outcome.ask.account_id), outcome.ask)))
+        outcome = yield run_group.at(owner_of(account_id), account_id, actions_id, start, targets)
+    error = outcome.error
+    for credit in outcome.credits:
+        try:
+            yield give.at(Owner("account", credit.account_id), credit)
+        except ApiError as refused:
+            error = refused.text
+            yield take_back.at(owner_of(account_id), account_id, credit)
+    return error
+
+
+def run_each(runs: list[tuple[str, str]]) -> Steps[int]:
+    """Run (account id, actions id) pairs, in order for each account. Answers how many failed; they are logged."""
+    failed = 0
+    outcomes = yield together([run_group.at(owner_of(a), a, actions_id, 0, []) for a, actions_id in runs])
+    for (account_id, actions_id), outcome in zip(runs, outcomes, strict=True):
+        if isinstance(outcome, ApiError):
+            error = outcome.text
+        else:
+            error = yield from _finish(account_id, actions_id, 0, outcome)
+        if error:
+            failed += 1
+            logger.warning("actions %s on account %s ended with: %s", actions_id, account_id or "-", error)
+    return failed
+
+
+def run_or_fail(account_id: str, actions_id: str) -> Steps[None]:
+    """Raises `PARTIALLY_EXECUTED` when the group failed."""
+    if (yield from run_on(account_id, actions_id)):
+        raise partially_executed()
+
+
+@task("actions.run_rest")
+def run_rest(op: Operation, account_id: str, actions_id: str, start: int) -> Steps[None]:
+    """The rest of a group that a trigger began: from a transfer on, which has to ask."""
+    error = yield from run_on(account_id, actions_id, start)
+    if error:
+        logger.warning("actions %s of a trigger of %s ended with: %s", actions_id, account_id, error)
+
+
+@step("actions.remove_account_here")
+def remove_account_here(part: Part, account_id: str) -> None:
+    """Delete the account and its plan links; nothing when there is none."""
+    if part.read(Account, account_id) is not None:
+        part.delete(Account, account_id)
+    forget_account(part, account_id)
+
+
+@task("actions.remove_account")
+def remove_account(op: Operation, account_id: str) -> Steps[None]:
+    """`*remove_account` of an account named in ExtraParameters."""
+    yield remove_account_here.at(Owner("account", account_id), account_id)

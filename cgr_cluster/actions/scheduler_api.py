@@ -1,0 +1,233 @@
+"""SchedulerSv1, GetScheduledActions, and starting and stopping the scheduler (spec 20 §6.4, 70 §5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from cgr_cluster.actions import scheduler
+from cgr_cluster.actions.attach import action_plan
+from cgr_cluster.actions.membership import NO_ACCOUNT
+from cgr_cluster.actions.runs import owner_of, run_each
+from cgr_cluster.actions.schedule import is_asap, next_run
+from cgr_cluster.actions.types import ActionPlan, ActionTiming
+from cgr_cluster.engine.domain import Operation, Part, Steps, step
+from cgr_cluster.engine.owner import LEADER
+from cgr_cluster.events.instant import ZERO, Instant
+from cgr_cluster.events.times import format_instant, in_zone
+from cgr_cluster.rpc.errors import ApiError, missing, not_found, partially_executed
+from cgr_cluster.rpc.owners import LEADER_RULE, account
+from cgr_cluster.rpc.registry import Params, method
+
+MAX_REPLAYED = 100_000  # runs of one replay of an interval
+SCHEDULER = "*scheduler"
+
+
+class CGREventParams(Params, go="utils.CGREvent"):
+    """Reload looks at no field of its event."""
+
+
+class ArgsGetScheduledActions(Params, go="scheduler.ArgsGetScheduledActions"):
+    Tenant: str | None = None
+    Account: str | None = None
+    TimeStart: Instant | None = None
+    TimeEnd: Instant | None = None
+    Limit: int | None = None
+    Offset: int | None = None
+
+
+class AttrsExecuteActions(Params, go="utils.AttrsExecuteActions"):
+    ActionPlanID: str = ""
+    TimeStart: Instant = ZERO
+    TimeEnd: Instant = ZERO
+
+
+class AttrsExecuteActionPlans(Params, go="utils.AttrsExecuteActionPlans"):
+    ActionPlanIDs: list[str] = []
+    Tenant: str = ""
+    AccountID: str = ""
+
+
+class ArgStartService(Params, go="dispatchers.ArgStartServiceWithAPIOpts"):
+    ServiceID: str = ""
+
+
+# --- SchedulerSv1 ------------------------------------------------------------------------------------------------
+
+
+@method("SchedulerSv1.Reload", owner=LEADER_RULE, changes=True)
+def reload(part: Part, params: CGREventParams) -> str:
+    """Asynchronous: the answer does not wait for the tasks."""
+    if not scheduler.is_running(part):
+        raise ApiError("SERVICE_NOT_OPERATIONAL: SchedulerS")
+    scheduler.request_reload(part)
+    return "OK"
+
+
+def _by_weight(timings: tuple[ActionTiming, ...]) -> list[ActionTiming]:
+    return sorted(timings, key=lambda timing: -timing.weight)
+
+
+def _run_all(accounts: list[str], actions_id: str) -> Steps[int]:
+    """Run a group on these accounts (without any: once, on none). Answers how many failed."""
+    failed = 0
+    account_ids = accounts or [NO_ACCOUNT]
+    for start in range(0, len(account_ids), scheduler.RUNS_PER_TASK):
+        chunk = account_ids[start : start + scheduler.RUNS_PER_TASK]
+        failed += yield from run_each([(account_id, actions_id) for account_id in chunk])
+    return failed
+
+
+@method("SchedulerSv1.ExecuteActions", changes=True, deadline_s=None)
+def execute_actions(op: Operation, params: AttrsExecuteActions) -> Steps[str]:
+    """A plan's timings now, `*asap` ones skipped; and the replay of all plans in an interval."""
+    failed = 0
+    if params.ActionPlanID:
+        plan = action_plan(op.generation, params.ActionPlanID)
+        accounts = yield from scheduler.members_of([plan])
+        for timing in _by_weight(plan.timings):
+            if not is_asap(timing.timing):
+                failed += yield from _run_all(accounts[0], timing.actions_id)
+    if params.TimeStart and params.TimeEnd:
+        plans: list[ActionPlan] = [
+            action_plan(op.generation, plan_id) for plan_id in sorted(op.generation.keys("action_plan"))
+        ]
+        members = yield from scheduler.members_of(plans)
+        for place, timing in _replayed(op, plans, params.TimeStart.ns, params.TimeEnd.ns):
+            failed += yield from _run_all(members[place], timing.actions_id)
+    if failed:
+        raise partially_executed()
+    return "OK"
+
+
+def _replayed(
+    op: Operation, plans: list[ActionPlan], start_ns: int, end_ns: int
+) -> list[tuple[int, ActionTiming]]:  # (place of the plan, timing) in order
+    """What ran from start to end, both included."""
+    zone = str(op.generation.config("general").get("default_timezone", ""))
+    found: list[tuple[int, float, int, ActionTiming]] = []
+    for place, plan in enumerate(plans):
+        for timing in plan.timings:
+            for at_ns in _runs_between(timing, start_ns, end_ns, zone):
+                found.append((at_ns, -timing.weight, place, timing))
+                if len(found) > MAX_REPLAYED:
+                    raise ApiError(f"SERVER_ERROR: more than {MAX_REPLAYED} runs in the interval")
+    found.sort(key=lambda run: run[:3])
+    return [(place, timing) for _, _, place, timing in found]
+
+
+def _runs_between(timing: ActionTiming, start_ns: int, end_ns: int, zone: str) -> Iterator[int]:
+    if timing.timing is None or timing.timing.start_time.startswith("+"):
+        return
+    at_ns = next_run(timing.timing, start_ns - 1_000_000_000, zone)
+    while at_ns is not None and at_ns <= end_ns:
+        if at_ns >= start_ns:
+            yield at_ns
+        at_ns = next_run(timing.timing, at_ns, zone)
+
+
+@method("SchedulerSv1.ExecuteActionPlans", owner=account("Tenant", "AccountID"), changes=True, deadline_s=None)
+def execute_action_plans(op: Operation, params: AttrsExecuteActionPlans) -> Steps[str]:
+    """All timings of the plans now, on this one account, which is made if there is none."""
+    absent = [name for name in ("ActionPlanIDs", "AccountID") if not getattr(params, name)]
+    if absent:
+        raise missing(absent)
+    account_id = f"{op.tenant(params.Tenant)}:{params.AccountID}"
+    yield scheduler.make_account.at(owner_of(account_id), account_id)
+    failed = 0
+    for plan_id in params.ActionPlanIDs:
+        plan = action_plan(op.generation, plan_id)
+        for timing in _by_weight(plan.timings):
+            failed += yield from run_each([(account_id, timing.actions_id)])
+    if failed:
+        raise partially_executed()
+    return "OK"
+
+
+# --- the queue ---------------------------------------------------------------------------------------------------
+
+
+@step("actions.read_queue", reads=True)
+def read_queue(part: Part) -> list[tuple[int, str, str]]:
+    """(next run in ns, plan id, timing id) in queue order."""
+    return [(entry.next_ns, plan.id, timing.uuid) for entry, plan, timing in scheduler.queue(part)]
+
+
+@method("APIerSv1.GetScheduledActions", deadline_s=None)
+def get_scheduled_actions(op: Operation, params: ArgsGetScheduledActions) -> Steps[list[dict[str, Any]]]:
+    entries: list[tuple[int, str, str]] = yield read_queue.at(LEADER)
+    start_ns = params.TimeStart.ns if params.TimeStart else None
+    end_ns = params.TimeEnd.ns if params.TimeEnd else None
+    entries = [
+        entry
+        for entry in entries
+        if (start_ns is None or entry[0] >= start_ns) and (end_ns is None or entry[0] <= end_ns)
+    ]
+    plans: list[ActionPlan] = []
+    for plan_id in dict.fromkeys(plan_id for _, plan_id, _ in entries):
+        plan: ActionPlan | None = op.generation.get("action_plan", plan_id)
+        if plan is not None:
+            plans.append(plan)
+    members = yield from scheduler.members_of(plans)
+    by_plan = {plan.id: (plan, ids) for plan, ids in zip(plans, members, strict=True)}
+    zone = str(op.generation.config("general").get("default_timezone", ""))
+    out = []
+    for at_ns, plan_id, timing_id in entries:
+        if plan_id not in by_plan:
+            continue
+        plan, ids = by_plan[plan_id]
+        timing = next((t for t in plan.timings if t.uuid == timing_id), None)
+        if timing is not None and _concerns(ids, params.Tenant, params.Account):
+            out.append(
+                {
+                    "NextRunTime": format_instant(in_zone(at_ns, zone)),
+                    "Accounts": len(ids),
+                    "ActionPlanID": plan_id,
+                    "ActionTimingUUID": timing_id,
+                    "ActionsID": timing.actions_id,
+                }
+            )
+    if not out:
+        raise not_found()
+    out = out[max(params.Offset or 0, 0) :]
+    return out[: params.Limit] if params.Limit else out
+
+
+def _concerns(account_ids: list[str], tenant: str | None, name: str | None) -> bool:
+    """Whether one of the accounts has this tenant and name (None: any)."""
+    if tenant is None and name is None:
+        return True
+    for account_id in account_ids:
+        its_tenant, _, its_name = account_id.partition(":")
+        if (tenant is None or tenant == its_tenant) and (name is None or name == its_name):
+            return True
+    return False
+
+
+# --- ServiceManagerV1 --------------------------------------------------------------------------------------------
+
+
+def _check(params: ArgStartService) -> None:
+    if params.ServiceID != SCHEDULER:
+        raise ApiError("UNSUPPORTED_SERVICE_ID")
+
+
+@method("ServiceManagerV1.ServiceStatus", owner=LEADER_RULE)
+def service_status(part: Part, params: ArgStartService) -> str:
+    _check(params)
+    return "RUNNING" if scheduler.is_running(part) else "STOPPED"
+
+
+@method("ServiceManagerV1.StartService", owner=LEADER_RULE, changes=True)
+def start_service(part: Part, params: ArgStartService) -> str:
+    _check(params)
+    if not scheduler.is_running(part):
+        scheduler.start(part)
+    return "OK"
+
+
+@method("ServiceManagerV1.StopService", owner=LEADER_RULE, changes=True)
+def stop_service(part: Part, params: ArgStartService) -> str:
+    _check(params)
+    scheduler.stop(part)
+    return "OK"
