@@ -12,6 +12,7 @@ from cgr_cluster.accounts.debit import Outcome, Setting
 from cgr_cluster.accounts.money_debit import debit_money
 from cgr_cluster.accounts.summary import summarised
 from cgr_cluster.accounts.types import Account, SharedGroupMembers
+from cgr_cluster.actions.execute import hooks_of
 from cgr_cluster.engine.domain import Part, step
 from cgr_cluster.rating.types import AccountSummary, CallCost, CallDescriptor
 
@@ -29,7 +30,7 @@ def setting(part: Part) -> Setting:
         lambda account_id: part.read(Account, account_id),
         members_of,
         part.new_uuid,
-        None,
+        hooks_of(part),
         part.op_id,
     )
 
