@@ -271,8 +271,8 @@ def _asked(session: Session, usage: Usage) -> tuple[int | None, int | None]:
     """(asked, last used). None asked: the total given lies below what is charged, the surplus became reserve (30.16)."""
     if usage.total_ns is None:
         return usage.asked_ns, usage.last_used_ns
-    run = next((run for run in session.runs if run.debits), session.runs[0] if session.runs else None)
-    charged = run.total_ns if run is not None else 0
+    leading = session.leading_run
+    charged = leading.total_ns if leading is not None else 0
     if charged == 0:
         return usage.total_ns, usage.last_used_ns
     if usage.total_ns >= charged:
@@ -304,8 +304,9 @@ def end(
                 failure = failure or error
             yield from _round(session, run)
         run.event = _ended_event(run, answer_time)
-    if session.runs:
-        session.event_start = {**session.event_start, "Usage": session.runs[0].total_ns}
+    leading = session.leading_run
+    if leading is not None:
+        session.event_start = {**session.event_start, "Usage": leading.total_ns}
     return failure
 
 

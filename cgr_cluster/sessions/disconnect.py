@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cgr_cluster.engine.domain import Operation, Part, Steps, step
-from cgr_cluster.sessions.handover import post_cdrs
+from cgr_cluster.sessions.handover import leave_costs, post_cdrs
 from cgr_cluster.sessions.life import charge_away, patiently
 from cgr_cluster.sessions.settings import session_settings
 from cgr_cluster.sessions.steps import ABSENT, AWAY, EndRequest, Reply, end, ending
@@ -28,7 +28,8 @@ def tell_disconnect(
     """Tell the session's client that it ends. `extra` is merged over EventStart; an empty `cause` is not sent."""
     if not session.connection:
         return
-    event = {**session.event_start, "Usage": session.runs[0].total_ns if session.runs else 0, **extra}
+    leading = session.leading_run
+    event = {**session.event_start, "Usage": 0 if leading is None else leading.total_ns, **extra}
     if cause:
         event["DisconnectCause"] = cause
     old = OLD_DISCONNECT.get(session_settings(op.generation).client_protocol)
@@ -74,6 +75,7 @@ def finish_forced(
     op: Operation, ended: Session, extra: dict[str, Any], cause: str, opts: dict[str, Any]
 ) -> Steps[bool]:
     """What follows a forced end: CDRs for every run, the client is told."""
+    yield from leave_costs(op, ended)
     failures = []
     if session_settings(op.generation).cdrs_connected:
         failures = yield from post_cdrs(op, ended)

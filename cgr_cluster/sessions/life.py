@@ -19,6 +19,7 @@ from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.sessions import charging
 from cgr_cluster.sessions.build import build_session
 from cgr_cluster.sessions.charging import Charging, Usage
+from cgr_cluster.sessions.handover import leave_costs
 from cgr_cluster.sessions.provision import provision
 from cgr_cluster.sessions.reading import cgrid_of, chargeable, debit_interval, initial_cgrid_of, text_field
 from cgr_cluster.sessions.registry import claim_for, release, where
@@ -230,7 +231,9 @@ def end_session(op: Operation, event: CGREvent, request: EndRequest) -> Steps[Re
     if reply.kind == AWAY:
         assert reply.session is not None
         busy = reply.session
-        return (yield from charge_away(op, busy, ending(busy, request), ended=True))
+        reply = yield from charge_away(op, busy, ending(busy, request), ended=True)
+    if reply.session is not None:
+        yield from leave_costs(op, reply.session)
     return reply
 
 
@@ -256,10 +259,13 @@ def one_shot_message(op: Operation, session: Session, asked_ns: int, as_asked: b
     session.claim = yield from claim_for(session.cgrid, session.home)
     if session.local:
         reply: Reply = yield message.at(session.home, session, asked_ns, as_asked)
+        if reply.session is not None:
+            yield from leave_costs(op, reply.session)
         return reply
     work = charging.message(session, asked_ns, as_asked)
     granted, refusal = yield from through_steps(op, work)
     yield keep_one_shot.at(session.home, session)
+    yield from leave_costs(op, session)
     if refusal is not None:
         return Reply(DONE, error=refusal.text)
     return Reply(DONE, granted_by_run(session, granted))
@@ -270,6 +276,8 @@ def one_shot_end(op: Operation, session: Session, usage: Usage, request: EndRequ
     session.claim = yield from claim_for(session.cgrid, session.home)
     if session.local:
         reply: Reply = yield one_shot.at(session.home, session, usage, request)
+        if reply.session is not None:
+            yield from leave_costs(op, reply.session)
         return reply
     work = charging.one_shot(session, usage, request.total_ns, request.last_used_ns, request.answer_time)
     try:
@@ -277,6 +285,7 @@ def one_shot_end(op: Operation, session: Session, usage: Usage, request: EndRequ
     except ApiError as error:
         return Reply(ABSENT, error=error.text)
     yield keep_one_shot.at(session.home, session)
+    yield from leave_costs(op, session)
     return Reply(DONE, error="" if failure is None else failure.text, session=session)
 
 

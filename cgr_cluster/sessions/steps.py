@@ -205,8 +205,8 @@ def message(part: Part, made: Session, asked_ns: int, as_asked: bool) -> Reply:
     granted, refusal = drive_here(part, charging.message(session, asked_ns, as_asked))
     keep_closed(part, session)
     if refusal is not None:
-        return Reply(DONE, error=refusal.text)
-    return Reply(DONE, granted_by_run(session, granted))
+        return Reply(DONE, error=refusal.text, session=session)
+    return Reply(DONE, granted_by_run(session, granted), session=session)
 
 
 @step("sessions.one_shot")

@@ -103,6 +103,11 @@ class Session(msgspec.Struct, array_like=True, gc=False):
         return Owner(self.home_kind, self.home_key)
 
     @property
+    def leading_run(self) -> Run | None:
+        """The run whose usage stands for the session: the first that debits, else the first (30.16)."""
+        return next((run for run in self.runs if run.debits), self.runs[0] if self.runs else None)
+
+    @property
     def debits_by_itself(self) -> bool:
         """Whether debit loops charge it, not the updates (30.12)."""
         return self.debit_interval_ns > 0 and any(run.debits for run in self.runs)
