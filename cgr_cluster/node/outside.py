@@ -12,6 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from cgr_cluster.node.outside_platform import process_status, read_config
 from cgr_cluster.rpc.errors import ApiError
 
 PACKAGED_PLANS = {"folder:demo": "conf.demo"}
@@ -52,4 +53,9 @@ def write_folder(path: str, files: dict[str, bytes]) -> None:
         raise ApiError(f"SERVER_ERROR: {error.strerror}: {error.filename}") from None
 
 
-OUTSIDE: dict[str, Callable[..., Any]] = {"read_folder": read_folder, "write_folder": write_folder}
+OUTSIDE: dict[str, Callable[..., Any]] = {
+    "read_folder": read_folder,
+    "write_folder": write_folder,
+    "read_config": read_config,
+    "process_status": process_status,
+}

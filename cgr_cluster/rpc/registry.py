@@ -29,6 +29,9 @@ class _ParamsMeta(msgspec.StructMeta):
         return super().__new__(mcls, name, bases, namespace, **config)
 
 
+PING_SECONDS = 30.0
+
+
 class Params(msgspec.Struct, metaclass=_ParamsMeta, gc=False, forbid_unknown_fields=True):
     """Base of parameter types, and of the objects inside them.
 
@@ -54,8 +57,18 @@ class Method(msgspec.Struct, frozen=True):
     when_full: bool = False
 
 
+class PingParams(Params, go="utils.CGREvent"):
+    """A Ping looks at nothing of its parameter; a list, text or number is a type error all the same."""
+
+
+def ping(part: Any, params: PingParams) -> str:
+    return "Pong"
+
+
 class Registry:
-    """Services, their methods, aliases and inheritance. `find` answers a method or the exact look-up error."""
+    """Services, their methods, aliases and inheritance. `find` answers a method or the exact look-up error.
+
+    Every service has a Ping (chapter 01 §3)."""
 
     def __init__(self) -> None:
         self.services: dict[str, dict[str, Method]] = {}
@@ -65,7 +78,7 @@ class Registry:
 
     def add(self, method: Method) -> None:
         service, _, name = method.name.rpartition(".")
-        methods = self.services.setdefault(service, {})
+        methods = self._service(service)
         if name in methods:
             raise ValueError(f"method {method.name} is declared twice")
         methods[name] = method
@@ -75,9 +88,15 @@ class Registry:
         if alias_of:
             self.aliases[name] = alias_of
             return
-        self.services.setdefault(name, {})
+        self._service(name)
         if extends:
             self.parents[name] = extends
+
+    def _service(self, name: str) -> dict[str, Method]:
+        """The methods of a service; a new one begins with its Ping."""
+        if name not in self.services:
+            self.services[name] = {"Ping": Method(f"{name}.Ping", ping, PingParams, ANY, False, PING_SECONDS, False)}
+        return self.services[name]
 
     def find(self, name: str) -> Method:
         found = self._found.get(name)

@@ -1,0 +1,93 @@
+"""Changes of the configuration at run time, ConfigSv1 (spec chapter 70 §3): merged section by section, checked by the
+types of the built-in defaults. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from typing import Any
+
+from cgr_cluster.config.settings import OPEN_MAPS, Config, defaults
+from cgr_cluster.rpc.errors import ApiError
+
+_TEXT_OR_COMMENT = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
+_TEXT_OR_COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|,(\s*[}\]])', re.DOTALL)
+_HIDDEN_KEYS = ("string_indexed_fields",)  # not in the defaults: unset means all
+_GO_TYPES = {
+    "bool": "bool",
+    "number": "int",
+    "string": "string",
+    "array": "[]string",
+    "object": "map[string]interface {}",
+}
+
+
+@cache
+def built_in() -> Config:
+    return defaults()
+
+
+def parse_text(text: str) -> dict[str, Any]:
+    """A configuration text: JSON with comments and trailing commas. Raises ApiError: `unexpected EOF` when it stops
+    short, `invalid character 'x' looking for beginning of value`."""
+    plain = _TEXT_OR_COMMENT.sub(lambda found: found.group() if found.group()[0] == '"' else " ", text)
+    plain = _TEXT_OR_COMMA.sub(lambda found: found.group(1) or found.group(2), plain)
+    try:
+        document = json.loads(plain)
+    except json.JSONDecodeError as error:
+        rest = plain[error.pos :].strip()
+        if not rest or rest.startswith('"'):
+            raise ApiError("unexpected EOF") from None
+        raise ApiError(f"invalid character '{rest[0]}' looking for beginning of value") from None
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise ApiError(f"json: cannot unmarshal {_kind(document)} into Go value of type map[string]interface {{}}")
+    return document
+
+
+def changed(current: Config, changes: dict[str, Any]) -> Config:
+    """The sections of `current` that `changes` touches, merged: objects member by member, lists replaced, null ignored.
+    Unknown sections and keys are ignored. Raises ApiError for a value of the wrong type."""
+    out: Config = {}
+    for section, values in changes.items():
+        known = built_in().get(section)
+        if known is None or values is None:
+            continue
+        if not isinstance(values, dict):
+            raise _wrong(values, section, "object")
+        out[section] = _merged(current.get(section, known), values, known, (section,))
+    return out
+
+
+def _merged(
+    current: dict[str, Any], values: dict[str, Any], known: dict[str, Any], path: tuple[str, ...]
+) -> dict[str, Any]:
+    out = dict(current)
+    is_open = not known or path in OPEN_MAPS or path[:1] in OPEN_MAPS or path[-1] == "opts"
+    for key, value in values.items():
+        hidden = key in _HIDDEN_KEYS and "prefix_indexed_fields" in known
+        if value is None or not (key in known or is_open or hidden):
+            continue
+        default = known.get(key)
+        if default is not None and _kind(value) != _kind(default):
+            raise _wrong(value, ".".join((*path, key)), _kind(default))
+        if isinstance(value, dict) and isinstance(out.get(key), dict):
+            value = _merged(out[key], value, default or {}, (*path, key))
+        out[key] = value
+    return out
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, int | float):
+        return "number"
+    if isinstance(value, str):
+        return "string"
+    return "array" if isinstance(value, list) else "object"
+
+
+def _wrong(value: Any, place: str, wanted: str) -> ApiError:
+    return ApiError(f"json: cannot unmarshal {_kind(value)} into Go struct field {place} of type {_GO_TYPES[wanted]}")

@@ -1,0 +1,60 @@
+"""What CoreSv1 and ConfigSv1 ask of the outside: the state of this process, and files of a configuration."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from cgr_cluster import __version__
+from cgr_cluster.events.durations import format_duration
+from cgr_cluster.rpc.errors import ApiError
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+def size_text(size: float) -> str:
+    """`9.1MiB`."""
+    unit = 0
+    while size >= 1024 and unit < len(_UNITS) - 1:
+        size /= 1024
+        unit += 1
+    return f"{size:.0f}{_UNITS[unit]}" if unit == 0 else f"{size:.1f}{_UNITS[unit]}"
+
+
+def process_status() -> dict[str, Any]:
+    """CoreSv1.Status of this process; `running_since` in ns since the epoch. Names are the API's, values are ours."""
+    process = psutil.Process()
+    with process.oneshot():
+        memory = process.memory_info()
+        cpu = process.cpu_times()
+        return {
+            "active_memory": size_text(memory.rss - getattr(memory, "shared", 0)),
+            "cpu_time": format_duration(int((cpu.user + cpu.system) * 1e9)),
+            "go_version": "none",
+            "goroutines": threading.active_count(),
+            "open_files": process.num_fds(),
+            "os_threads_in_use": process.num_threads(),
+            "pid": os.getpid(),
+            "resident_memory": size_text(memory.rss),
+            "running_since": int(process.create_time() * 1e9) or time.time_ns(),
+            "system_memory": size_text(psutil.virtual_memory().total),
+            "version": f"cgr_cluster@v{__version__}",
+        }
+
+
+def read_config(path: str) -> list[str]:
+    """The texts of a configuration file, or of all `*.json` below a folder in the order of their names."""
+    root = Path(path)
+    try:
+        if root.is_file():
+            return [root.read_text()]
+        if not root.is_dir():
+            raise ApiError(f'path:"{path}" is not reachable')
+        return [file.read_text() for file in sorted(root.rglob("*.json"))]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ApiError(f'path:"{path}" is not reachable: {error}') from None
