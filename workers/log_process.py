@@ -111,7 +111,10 @@ class LogProcess:
                 logger.info("segment %d begun", self._segment)
                 self._checked_s = 0.0
             self._check_disk()
-            for key, events in self._selector.select(HELD_S if held else CHECK_S):
+            ready = self._selector.select(HELD_S if held else CHECK_S)
+            if not ready and not held:
+                self._journal.prove()
+            for key, events in ready:
                 if isinstance(key.data, Connection):
                     self._ready(key.data, events)
                 else:
@@ -119,7 +122,7 @@ class LogProcess:
         self._handle_waiting()
         for answer in self._service.commit():
             self._answer(answer)
-        self._journal.close()
+        self._journal.prove()
 
     # --- connections ---
 

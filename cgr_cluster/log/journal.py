@@ -65,6 +65,7 @@ class Journal:
         self._pending: list[bytes | memoryview] = []
         self._pending_bytes = 0
         self._failed = False
+        self._unproven = False  # something was synced that no later group names as synced
         self.groups = 0  # data groups taken since the start
         self.bytes_written = 0
         self.syncs = 0
@@ -159,12 +160,13 @@ class Journal:
         """Takes the file `PART_NAME`, which a thread beside the journal has filled, for the next roll."""
         self._disk.rename(PART_NAME, READY_NAME)
 
-    def close(self) -> None:
-        """Orderly end: a last control group proves that everything before it was synced."""
+    def prove(self) -> None:
+        """Writes an empty control group behind what was synced last, so that its loss would be found. For idle times and the end."""
         self.commit()
-        if self._size - self._synced >= _CONTROL_BYTES:
+        if self._unproven and self._size - self._synced >= _CONTROL_BYTES:
             self._control([])
             self.commit()
+            self._unproven = False
 
     def read(self, start: int = 1) -> Iterator[Group]:
         """The durable groups from segment `start` on."""
@@ -232,6 +234,7 @@ class Journal:
         self._size = size
         self._begun = self._synced = begun
         self._controls = controls
+        self._unproven = False  # the first groups name themselves as synced
 
     def _control(self, records: list[Record]) -> None:
         self._controls += 1
@@ -242,6 +245,7 @@ class Journal:
     def _put(self, header: bytes, body: bytes | memoryview) -> None:
         self._pending += (header, body)
         self._pending_bytes += len(header) + len(body)
+        self._unproven = True
 
     def _assert_usable(self) -> None:
         if self._failed:

@@ -212,14 +212,21 @@ def test_a_full_disk_takes_nothing_and_goes_on_when_there_is_room() -> None:
     assert [group.header.number for group in journal.read() if group.header.worker == 1] == list(range(1, 40))
 
 
-def test_a_closed_journal_proves_all_of_it() -> None:
+def test_what_was_synced_last_is_proven_when_nothing_follows() -> None:
     disk = MemoryDisk()
     driver = Driver(random.Random(3))
     journal = open_journal(disk)
     driver.run(journal, batches=2)
-    journal.close()
+    journal.append(driver.group(1, len(driver.sent[1]) + 1))
+    journal.prove()
+    proof = journal.durable
+    journal.prove()
+    assert journal.durable == proof, "one proof is enough"
     name = segment_name(segment_numbers(disk.names())[-1])
     data = disk.read(name)
     *_, last = walk(data, journal.durable.segment, SEGMENT_HEADER_BYTES, find_end(data, journal.durable.segment).end)
     assert last.header.synced == last.offset
     assert decode_body(last.body) == []
+    disk.flip(name, last.offset - 1)
+    with pytest.raises(CorruptionError):
+        open_journal(disk)
