@@ -30,7 +30,7 @@ def setting(part: Part) -> Setting:
         lambda account_id: part.read(Account, account_id),
         members_of,
         part.new_uuid,
-        hooks_of(part),
+        lambda account: hooks_of(part)(account),  # asked for accounts with triggers or counters only
         part.op_id,
     )
 
