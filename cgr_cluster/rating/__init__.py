@@ -22,6 +22,12 @@ generation (`GenerationView.derived`). Entry points:
     Merges equal neighbouring increments inside spans, then equal neighbouring spans (10 §6).
 `rounding.round_nano(amount_nano, decimals, method) -> int`
     The chapter's rounding function on an amount of money (decimals 0: to whole money).
-`event_cost`: CallCost → EventCost, joining, cutting, rounding, pauses, sums (10 §7.2, 30 §4.4).
-`answers`: the API's JSON forms of all these, and back.
+`event_cost.event_cost_of(call_cost, cgrid="", run_id="") -> EventCost`, `usage_ns`, `cost_nano`, `with_summary`
+    Cost details and their sums (10 §7.2, 20 §3.13). EventCosts are never changed: all functions give new ones.
+`event_cost_pieces.join_call_cost(cost | None, call_cost, cgrid, run_id)`, `join(cost, piece)`, `pause(...)`,
+`cut(cost, used_ns, tor) -> (kept, cut-off increments)`, `add_rounding(cost) -> (rounded, increments to debit)`,
+`increments_of(cost, tor)` (all of it, for refunds), `merged_summary(first, last)`
+    The cost details of a session, piece by piece (30 §4.4).
+`answers`: the API's JSON forms (`call_cost_json`, `event_cost_json`, ...); `event_cost_reading.event_cost_from_json`
+    back; `params.CallDescriptorParams`, `params.descriptor_of`: the API's CallDescriptor.
 """

@@ -48,7 +48,7 @@ def completed(settings: Settings, descriptor: CallDescriptor, spans: list[Timesp
         spans[0].increments.insert(0, Increment(0, connect_fee_nano(spans[0])))
     cost.timespans = spans
     cost.cost_nano = _total(settings, spans, descriptor.max_cost_so_far_nano)
-    cost.rated_usage_ns = sum(span.duration_ns for span in spans)
+    cost.rated_usage_ns = spans[-1].time_end.ns - spans[0].time_start.ns  # spans lie side by side
     return cost
 
 

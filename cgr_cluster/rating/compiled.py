@@ -93,16 +93,6 @@ class CompiledBinding:
             and (not self.week_days or week_day in self.week_days)
         )
 
-    def slot_at(self, usage_ns: int) -> CompiledSlot:
-        """The slot with the greatest start ≤ usage (the first one, when all start later)."""
-        slots = self.slots
-        found = slots[0]
-        for slot in slots:
-            if slot.start_ns > usage_ns:
-                break
-            found = slot
-        return found
-
 
 _FREE = Slot(0, 0.0, SECOND_NS, SECOND_NS)
 
@@ -278,10 +268,16 @@ class Tariffs:
 def _matches(generation: GenerationView, plan: CompiledPlan, destination: str) -> tuple[Match, ...]:
     found: list[Match] = []
     if destination != ANY:
+        destinations_of = generation.destinations_of
         for length in range(len(destination), 0, -1):
             prefix = destination[:length]
-            owners = [dest_id for dest_id in generation.destinations_of(prefix) if plan.has(dest_id)]
-            for dest_id in sorted(owners, key=lambda dest_id: (-plan.rates(dest_id).weight, dest_id)):
+            owners = destinations_of(prefix)
+            if not owners:
+                continue
+            owners = tuple(dest_id for dest_id in owners if plan.has(dest_id))
+            if len(owners) > 1:
+                owners = tuple(sorted(owners, key=lambda dest_id: (-plan.rates(dest_id).weight, dest_id)))
+            for dest_id in owners:
                 rates = plan.rates(dest_id)
                 found.append(Match(plan.id, prefix, dest_id, rates))
                 if rates.always:

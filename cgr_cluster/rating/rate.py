@@ -6,6 +6,8 @@ limit on n (10 §5).
 
 from __future__ import annotations
 
+from math import floor
+
 from cgr_cluster.engine.domain import GenerationView
 from cgr_cluster.events.instant import NS, Instant
 from cgr_cluster.rating.compiled import (
@@ -17,9 +19,9 @@ from cgr_cluster.rating.compiled import (
     Tariffs,
     tariffs,
 )
-from cgr_cluster.rating.lookup import Query, RatingInfo, find, find_in, profile_key
-from cgr_cluster.rating.rounding import nano_of, rounded_steps
-from cgr_cluster.rating.spans import Cutter, Piece, pieces_of_single, stops_of
+from cgr_cluster.rating.lookup import UNAUTHORIZED_DESTINATION, Query, RatingInfo, find, find_in, profile_key
+from cgr_cluster.rating.rounding import nano_of
+from cgr_cluster.rating.spans import Cutter, Piece, pieces_of_single, same_day, stops_of
 from cgr_cluster.rating.types import CallDescriptor, Increment, Timespan
 from cgr_cluster.rpc.errors import ApiError
 
@@ -133,15 +135,17 @@ def _priced(
     info = infos[0]
     match = _match(info)
     start_ns = start.ns
-    usage_at_start_ns = max(0, index_ns - (end.ns - start_ns))
-    activations_ns = [later.activation_ns for later in infos[1:]]
-    stops = stops_of(start, end, activations_ns, voice)
+    end_ns = end.ns
+    usage_at_start_ns = max(0, index_ns - (end_ns - start_ns))
+    stops = [end_ns]
+    if voice and (len(infos) > 1 or not same_day(start, end)):
+        stops = stops_of(start, end, [later.activation_ns for later in infos[1:]])
     single = match.rates.single
     if single is not None:
         pieces = pieces_of_single(single, start_ns, stops, usage_at_start_ns)
     else:
         pieces = Cutter(match.rates.bindings, start, end, usage_at_start_ns, voice).cut(start_ns, stops)
-    return _spans(settings, pieces, info.subject, match, start, end, usage_at_start_ns)
+    return _spans(settings, pieces, info.subject, match, start, end, usage_at_start_ns - start_ns)
 
 
 def _spans(
@@ -151,17 +155,16 @@ def _spans(
     match: Match,
     start: Instant,
     end: Instant,
-    usage_at_start_ns: int,
+    usage_at_epoch_ns: int,
 ) -> list[Timespan]:
     """Round the pieces up to their increments, and price them. What an increment that began before a cut covers behind
-    it belongs to the piece before (10 §4 step 4)."""
+    it belongs to the piece before (10 §4 step 4). `usage_at_epoch_ns` plus a time is the usage of the event then."""
     power = settings.power
     nano_per_step = settings.nano_per_step
-    start_ns = start.ns
+    prefix, destination_id, plan_id = match.prefix, match.destination_id, match.plan_id
     end_ns = end.ns
-    offset_s = start.offset_s
     spans: list[Timespan] = []
-    covered_ns = start_ns
+    covered_ns = pieces[0][0]
     left = start
     for piece_start, piece_end, binding in pieces:
         if piece_end <= covered_ns and spans:
@@ -169,32 +172,35 @@ def _spans(
         if piece_start < covered_ns:
             piece_start = covered_ns
         if binding is None:
-            raise ApiError("UNAUTHORIZED_DESTINATION")  # time that no timing covers
-        usage_ns = usage_at_start_ns + piece_start - start_ns
-        slots = binding.slots
-        slot = slots[0] if len(slots) == 1 else binding.slot_at(usage_ns)
+            raise ApiError(UNAUTHORIZED_DESTINATION)  # time that no timing covers
+        usage_ns = usage_at_epoch_ns + piece_start
+        slot = binding.slots[0]
+        for later in binding.slots:
+            if later.start_ns > usage_ns:
+                break
+            slot = later
         increment_ns = slot.increment_ns
-        count = max(1, -((piece_start - piece_end) // increment_ns))
+        count = -((piece_start - piece_end) // increment_ns)
+        if count < 1:
+            count = 1  # an end before the start costs one increment
         length_ns = count * increment_ns
-        steps = rounded_steps(length_ns * slot.price_per_ns, power)
-        cost = rounded_steps(steps / power / count, power) * nano_per_step
+        # c = r5(length x price), cost of an increment = r5(c / n): `rounded_steps` written out, for speed
+        scaled = length_ns * slot.price_per_ns * power
+        steps = floor(scaled)
+        if scaled - steps >= 0.5 and scaled > 0.0:
+            steps += 1
+        scaled = steps / power / count * power
+        steps = floor(scaled)
+        if scaled - steps >= 0.5 and scaled > 0.0:
+            steps += 1
+        cost = steps * nano_per_step
         covered_ns = piece_start + length_ns
-        seconds, nanos = divmod(covered_ns, NS)
-        right = end if covered_ns == end_ns else Instant(seconds, nanos, offset_s)
+        right = end if covered_ns == end_ns else Instant(covered_ns // NS, covered_ns % NS, start.offset_s)
         spans.append(
             Timespan(
-                left,
-                right,
-                usage_ns + length_ns,
-                count * cost,
-                binding.interval,
-                [Increment(increment_ns, cost, count)],
-                None,
-                subject,
-                match.prefix,
-                match.destination_id,
-                match.plan_id,
+                left, right, usage_ns + length_ns, count * cost, binding.interval,
+                [Increment(increment_ns, cost, count)], None, subject, prefix, destination_id, plan_id,
             )
-        )
+        )  # fmt: skip
         left = right
     return spans

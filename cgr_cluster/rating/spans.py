@@ -17,16 +17,19 @@ Piece = tuple[int, int, "CompiledBinding | None"]
 _SORTED_AS_IS = 12  # up to so many bindings the order of the insertion sort is part of the answer
 
 
-def stops_of(start: Instant, end: Instant, activations_ns: Sequence[int], voice: bool) -> list[int]:
-    """Where a call is cut before bindings are looked at, and its end: activation times and midnights (voice only)."""
+def same_day(start: Instant, end: Instant) -> bool:
+    """Whether both are the same day, each on its own clock: then no midnight cuts."""
+    return (start.seconds + start.offset_s) // 86_400 == (end.seconds + end.offset_s) // 86_400
+
+
+def stops_of(start: Instant, end: Instant, activations_ns: Sequence[int]) -> list[int]:
+    """Where a voice call is cut before bindings are looked at, and its end: activation times and midnights."""
     end_ns = end.ns
     start_ns = start.ns
-    if not voice or end_ns <= start_ns:
+    if end_ns <= start_ns:
         return [end_ns]
     stops = [at for at in sorted(set(activations_ns)) if start_ns < at < end_ns]
     stops.append(end_ns)
-    if (start.seconds + start.offset_s) // 86_400 == (end.seconds + end.offset_s) // 86_400:
-        return stops
     cut: list[int] = []
     offset_ns = start.offset_s * NS
     left_ns = start_ns

@@ -108,7 +108,7 @@ def test_the_short_way_and_the_general_way_cut_alike(rating: Rating, start: Inst
     """The price does not depend on how the rates are compiled."""
     end = start.plus(usage)
     binding = CompiledBinding(ANY_TIME, rating, 10.0)
-    stops = stops_of(start, end, [], True)
+    stops = stops_of(start, end, [])
     cutter = Cutter([binding], start, end, before_s * S, True)
     assert cutter.cut(start.ns, stops) == pieces_of_single(binding, start.ns, stops, before_s * S)
 
