@@ -12,6 +12,7 @@ Writer and reader have connections of their own: a long query does not hold up t
 from __future__ import annotations
 
 import sqlite3
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timezone
 from heapq import merge
@@ -202,7 +203,8 @@ class CdrReader:
 
     def __init__(self, files: CdrFiles) -> None:
         self._files = files
-        self._by_shard: list[bytes] | None = None
+        self._read_to: dict[str, int] = {}  # month → last row that `fingerprints` has read
+        self._by_shard = [array("I") for _ in range(SHARDS)]
 
     def query(self, query: CdrQuery, exclude: Sequence[Identity] = ()) -> list[StoredCdr]:
         """The first `offset + limit` records in the order of `query` (the caller merges and cuts the page)."""
@@ -237,14 +239,16 @@ class CdrReader:
 
     def fingerprints(self, shard: int) -> bytes:
         """A sorted segment (`seen.py`) of the runs whose CGRID belongs to the registry `shard`. Asked once in the life of a
-        shard: by a new installation, or when the log was lost and the records were not. All shards come from one pass."""
-        if self._by_shard is None:
-            found: list[set[int]] = [set() for _ in range(SHARDS)]
-            for month in self._files.months():
-                for cgrid, run_id in self._files.connection(month).execute("SELECT cgrid, run_id FROM cdr"):
-                    found[registry_owner(cgrid).shard].add(fingerprint(cgrid, run_id))
-            self._by_shard = [segment(prints) for prints in found]
-        return self._by_shard[shard]
+        shard: by a new installation, or when the log was lost and the records were not. Each record is read once for all
+        shards."""
+        for month in self._files.months():
+            rows = self._files.connection(month).execute(
+                "SELECT rowid, cgrid, run_id FROM cdr WHERE rowid > ? ORDER BY rowid", (self._read_to.get(month, 0),)
+            )
+            for row_id, cgrid, run_id in rows:
+                self._read_to[month] = row_id
+                self._by_shard[registry_owner(cgrid).shard].append(fingerprint(cgrid, run_id))
+        return segment(set(self._by_shard[shard]))
 
 
 def store_functions(reader: CdrReader) -> dict[str, Callable[..., Any]]:
