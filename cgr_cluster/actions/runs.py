@@ -14,6 +14,8 @@ import logging
 import msgspec
 
 from cgr_cluster.accounts import operations
+from cgr_cluster.accounts.joining import join_groups
+from cgr_cluster.accounts.shared_groups import joined
 from cgr_cluster.accounts.types import DEFAULT_ID, Account
 from cgr_cluster.actions.attach import forget_account
 from cgr_cluster.actions.execute import Credit, FilterError, Run, Target, TargetUnknownError, balances_changed
@@ -30,11 +32,13 @@ NOT_FOUND = "NOT_FOUND"
 
 
 class Outcome(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """What a run came to. `error` "": done. `ask`: nothing has happened yet, this destination must be known first."""
+    """What a run came to. `error` "": done. `ask`: nothing has happened yet, this destination must be known first.
+    `groups`: shared groups that the account joins by it."""
 
     error: str = ""
     ask: Target | None = None
     credits: list[Credit] = []
+    groups: list[str] = []
 
 
 def owner_of(account_id: str) -> Owner:
@@ -66,14 +70,10 @@ def run_group(part: Part, account_id: str, actions_id: str, start: int, targets:
         part.delete(Account, account_id)
         forget_account(part, account_id)
     elif draft is not None:
-        keep(part, draft, stored)
+        part.put(Account, account_id, draft)
     run.flush()
-    return Outcome(credits=run.credits)
-
-
-def keep(part: Part, account: Account, before: Account | None) -> None:
-    """Store an account that actions have changed; it joins the groups that its new balances name."""
-    part.put(Account, account.id, account)
+    groups = [] if draft is None or run.removed else joined(part.generation, draft, stored)
+    return Outcome(credits=run.credits, groups=groups)
 
 
 @step("actions.look_at", reads=True)
@@ -102,7 +102,7 @@ def give(part: Part, credit: Credit) -> None:
     if credit.amount < 0 and balance.value < 0 and credit.balance_id != DEFAULT_ID:
         raise ApiError("insufficient credits in destination balance")
     balances_changed(part, draft, [balance])
-    keep(part, draft, stored)
+    part.put(Account, draft.id, draft)
 
 
 @step("actions.take_back")
@@ -140,6 +140,7 @@ def _finish(account_id: str, actions_id: str, start: int, outcome: Outcome) -> S
         except ApiError as refused:
             error = refused.text
             yield take_back.at(owner_of(account_id), account_id, credit)
+    yield from join_groups(account_id, outcome.groups)
     return error
 
 
