@@ -1,6 +1,6 @@
 """What the log costs: groups a second and latency with a real `fdatasync`, CPU of both sides, and how fast a worker loads.
 
-    python bench/log_append.py [--seconds 3] [--workers 2] [--record-bytes 600] [--dir DIR]
+    python -m bench.log_append [--seconds 3] [--workers 2] [--record-bytes 600] [--dir DIR]
 
 Clients append as fast as their window allows (closed loop); latency is from append to acknowledgement. DIR must be on the disk that is meant: a
 tmpfs has no fsync to measure.
