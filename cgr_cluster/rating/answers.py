@@ -146,12 +146,13 @@ def rate_interval_json(interval: RateInterval | None) -> Json | None:
             "RoundingDecimals": rating.rounding_decimals,
             "MaxCost": number(rating.max_cost),
             "MaxCostStrategy": rating.max_cost_strategy,
-            "Rates": [slot_json(slot) for slot in rating.slots],
+            "Rates": slots_json(rating.slots),
         },
         "Weight": number(interval.weight),
     }
 
 
+@lru_cache(maxsize=8192)
 def timing_json(timing: Timing) -> Json:
     """A timing as in cost details: without id and end."""
     return {
@@ -161,6 +162,11 @@ def timing_json(timing: Timing) -> Json:
         "WeekDays": timing.week_days,
         "StartTime": timing.start_time,
     }
+
+
+@lru_cache(maxsize=8192)
+def slots_json(slots: tuple[Slot, ...]) -> list[Json]:
+    return [slot_json(slot) for slot in slots]
 
 
 def slot_json(slot: Slot) -> Json:
@@ -277,7 +283,7 @@ def event_cost_json(cost: EventCost) -> Json:
             }
             for key, matched in cost.rating_filters.items()
         },
-        "Rates": {key: [slot_json(slot) for slot in slots] for key, slots in cost.rates.items()},
+        "Rates": {key: slots_json(slots) for key, slots in cost.rates.items()},
         "Timings": {key: timing_json(timing) for key, timing in cost.timings.items()},
     }
 

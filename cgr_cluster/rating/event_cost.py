@@ -51,10 +51,13 @@ def event_cost_of(call_cost: CallCost, cgrid: str = "", run_id: str = "") -> Eve
 class Builder:
     """Makes one new EventCost out of another one and what is added. Tables are copied when first written to."""
 
-    __slots__ = ("_fresh", "_made")
+    __slots__ = ("_filters_key", "_fresh", "_last", "_made", "_rating")
 
     def __init__(self, base: EventCost) -> None:
         self._fresh: set[str] = set()
+        self._last: Timespan | None = None  # the span whose keys the next two are: neighbours mostly share them
+        self._filters_key = ""
+        self._rating = ""
         self._made = EventCost(
             base.cgrid,
             base.run_id,
@@ -103,14 +106,20 @@ class Builder:
     # --- from spans ----------------------------------------------------------------------------------------------
 
     def charge_of(self, span: Timespan) -> Charge:
-        if span.rate_interval is None:
+        interval = span.rate_interval
+        if interval is None:
             return Charge("", [], span.compress_factor)
-        filters = RatingFilter(span.matched_dest_id, span.matched_prefix, span.rating_plan_id, span.matched_subject)
-        filters_key = self.put("rating_filters", filters)
+        last = self._last
+        if last is None or last.rate_interval is not interval or not _same_match(last, span):
+            self._last = span
+            filters = RatingFilter(span.matched_dest_id, span.matched_prefix, span.rating_plan_id, span.matched_subject)
+            self._filters_key = self.put("rating_filters", filters)
+            self._rating = self._rating_key(interval, self._filters_key)
+        filters_key = self._filters_key
         increments = [self._increment_of(increment, filters_key, "") for increment in span.increments]
         if span.round_increment is not None:
             increments.append(self._increment_of(span.round_increment, filters_key, ROUNDING))
-        return Charge(self._rating_key(span.rate_interval, filters_key), increments, span.compress_factor)
+        return Charge(self._rating, increments, span.compress_factor)
 
     def _rating_key(self, interval: RateInterval | None, filters_key: str) -> str:
         if interval is None:
@@ -223,6 +232,15 @@ class Builder:
             self._copied_accounting(entry.extra_charge_id, source),
         )
         return self.put("accounting", copied, special(key))
+
+
+def _same_match(a: Timespan, b: Timespan) -> bool:
+    return (
+        a.matched_dest_id == b.matched_dest_id
+        and a.matched_prefix == b.matched_prefix
+        and a.rating_plan_id == b.rating_plan_id
+        and a.matched_subject == b.matched_subject
+    )
 
 
 def special(key: str) -> str:
