@@ -9,11 +9,11 @@ from cgr_cluster.actions import membership
 from cgr_cluster.actions.attach import action_plan
 from cgr_cluster.actions.definitions import plan_timing
 from cgr_cluster.actions.schedule import next_run
-from cgr_cluster.actions.scheduler import members_of, request_reload, zone_of
+from cgr_cluster.actions.scheduler import SHARDS_AT_ONCE, members_of, request_reload, shard_owner, zone_of
 from cgr_cluster.actions.types import ActionPlan, ActionTiming
 from cgr_cluster.actions.wire import plan_json
 from cgr_cluster.engine.domain import Operation, Part, Steps, step, together
-from cgr_cluster.engine.owner import LEADER, Owner, account_owner
+from cgr_cluster.engine.owner import LEADER, SHARDS, Owner, account_owner
 from cgr_cluster.events.instant import ZERO
 from cgr_cluster.events.times import format_instant, in_zone
 from cgr_cluster.rpc.errors import ApiError, missing, not_found, require, server_error
@@ -212,3 +212,36 @@ def get_account_action_plan(part: Part, params: TenantAccount) -> list[dict[str,
                 }
             )
     return out
+
+
+# --- indexes -----------------------------------------------------------------------------------------------------
+
+
+class TenantWithAPIOpts(Params, go="utils.TenantWithAPIOpts"):
+    Tenant: str = ""
+
+
+@step("actions.sweep_links", idempotent=True)
+def sweep_links(part: Part) -> None:
+    """Drop what is void of the links of one shard."""
+    for account_id, links in list(part.all(membership.AccountPlans)):
+        plans = membership.plans_of(part, account_id)
+        if len(plans) != len(links.plans):
+            membership.set_links(part, account_id, plans)
+
+
+def _sweep() -> Steps[str]:
+    for start in range(0, SHARDS, SHARDS_AT_ONCE):
+        yield together([sweep_links.at(shard_owner(n)) for n in range(start, start + SHARDS_AT_ONCE)])
+    return "OK"
+
+
+@method("APIerSv1.ComputeAccountActionPlans", changes=True, deadline_s=None)
+def compute_account_action_plans(op: Operation, params: TenantWithAPIOpts) -> Steps[str]:
+    """The links are the index, and always right; what is left to do is to drop void ones."""
+    return (yield from _sweep())
+
+
+@method("APIerSv1.ComputeActionPlanIndexes", changes=True, deadline_s=None)
+def compute_action_plan_indexes(op: Operation, params: str) -> Steps[str]:
+    return (yield from _sweep())
