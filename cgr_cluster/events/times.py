@@ -33,6 +33,16 @@ _KEYWORD = re.compile(r"(\*daily|\*monthly_estimated|\*monthly|\*yearly|\*month_
 _RFC3339 = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9}))?(?:Z|([+-])([0-9]{2}):([0-9]{2}))"
 )
+_USUAL = re.compile(rf"({_DATE})T([0-9]{{2}}):([0-9]{{2}}):([0-9]{{2}})Z")  # most events have times like this
+
+
+@lru_cache(maxsize=1024)
+def _day_number(day: str) -> int | None:
+    """Days since the epoch of `2026-03-02`; None when there is no such day."""
+    try:
+        return date(int(day[:4]), int(day[5:7]), int(day[8:])).toordinal() - _EPOCH_ORDINAL
+    except ValueError:
+        return None
 
 
 @lru_cache(maxsize=64)
@@ -143,6 +153,12 @@ def parse_time(text: str, now_ns: int, zone: str = "UTC") -> Instant:
     Raises ApiError `Unsupported time format`, `parsing time "x": day out of range` (form right, a part impossible),
     or the error of a duration behind `+`, `-` or a keyword.
     """
+    usual = _USUAL.fullmatch(text)
+    if usual is not None:
+        day, hour, minute, second = usual.groups()
+        days = _day_number(day)
+        if days is not None and hour < "24" and minute < "60" and second < "60":
+            return Instant(days * 86400 + int(hour) * 3600 + int(minute) * 60 + int(second))
     text = text.strip()
     if text in ("", "*unlimited", "0", "*none"):
         return ZERO
