@@ -28,13 +28,11 @@ _MATCHES_LIMIT = 50_000  # remembered (profile, number) pairs per worker, some 2
 class CompiledSlot:
     """A rate slot: from `start_ns` of usage on, `increment_ns` is the smallest piece, `price_per_ns` = value / unit."""
 
-    __slots__ = ("increment_ns", "price_per_ns", "start_ns", "unit_ns", "value")
+    __slots__ = ("increment_ns", "price_per_ns", "start_ns")
 
     def __init__(self, slot: Slot) -> None:
         self.start_ns = slot.group_interval_start_ns
         self.increment_ns = slot.increment_ns
-        self.unit_ns = slot.unit_ns
-        self.value = slot.value
         self.price_per_ns = slot.value / slot.unit_ns
 
 
@@ -217,7 +215,8 @@ class Settings:
         self.fallback_depth = int(rals.get("fallback_depth", 3))
         self.subject_prefixes = bool(rals.get("rp_subject_prefix_matching", False))
         limits = rals.get("max_computed_usage") or {}
-        self.max_usage_ns = {tor: parse_duration(str(text)) for tor, text in limits.items()}
+        parsed = {str(tor): parse_duration(str(text)) for tor, text in limits.items()}
+        self.max_usage_ns = {tor: limit for tor, limit in parsed.items() if limit >= 0}  # -1, `*unlimited`: no limit
 
 
 class Tariffs:

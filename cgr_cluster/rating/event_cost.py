@@ -7,6 +7,7 @@ seven hex digits, counted up within a table: the same pieces in the same order g
 
 from __future__ import annotations
 
+from math import gcd
 from typing import TypeVar
 
 from cgr_cluster.rating.rounding import NANO, rounded_steps
@@ -30,8 +31,8 @@ T = TypeVar("T")
 
 NONE = "*none"
 ROUNDING = "*rounding"
-_SYSTEM_POWER = 100_000.0  # EventCost always has five decimals: what prices it were rounded to when they were made
-_NANO_PER_STEP = 10_000
+_NANO_PER_STEP = 10_000  # of five decimals, the default of `general.rounding_decimals`
+_STEPS = (10_000, 1_000, 100, 10, 1)
 _FIRST_KEY = {"rating": 1 << 24, "accounting": 2 << 24, "rating_filters": 3 << 24, "rates": 4 << 24, "timings": 5 << 24}
 
 
@@ -297,7 +298,8 @@ def charge_usage_ns(charge: Charge) -> int:
 
 
 def charge_cost_nano(charge: Charge) -> int:
-    """Cost of one repetition of a charge, rounded to five decimals."""
+    """Cost of one repetition of a charge, rounded to the decimals that prices have (five, unless the configuration had
+    them rounded to more)."""
     cost = 0
     for increment in charge.increments:
         cost += increment.cost_nano * increment.compress_factor
@@ -306,10 +308,14 @@ def charge_cost_nano(charge: Charge) -> int:
 
 def _rounded(charge: Charge) -> int:
     """The same in doubles, for amounts finer than five decimals (connect fees): half-way cases are decided by them."""
+    step = _NANO_PER_STEP
     cost = 0.0
     for increment in charge.increments:
         cost += increment.cost_nano / NANO * increment.compress_factor
-    return rounded_steps(cost, _SYSTEM_POWER) * _NANO_PER_STEP
+        if increment.usage_ns:
+            step = gcd(step, increment.cost_nano)
+    step = next(power for power in _STEPS if step % power == 0)
+    return rounded_steps(cost, NANO / step) * step
 
 
 def usage_ns(cost: EventCost) -> int:

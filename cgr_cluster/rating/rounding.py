@@ -12,6 +12,7 @@ NANO = 1_000_000_000
 UP = "*up"
 MIDDLE = "*middle"
 DOWN = "*down"
+_DOUBLE_DECIMALS = 15  # beyond them a double has no decimals to round
 
 
 def round_amount(x: float, decimals: int, method: str) -> float:
@@ -20,6 +21,8 @@ def round_amount(x: float, decimals: int, method: str) -> float:
     `*up` ignores what lies below 10^-7 of the last decimal: that is noise of the doubles. The fraction keeps the sign
     of x, so that a negative x always goes to the lower neighbour (with `*up` and `*middle` too), as in the reference.
     """
+    if decimals > _DOUBLE_DECIMALS:
+        return x
     power = 10.0**decimals
     scaled = x * power
     fraction = modf(scaled)[0]

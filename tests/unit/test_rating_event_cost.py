@@ -37,7 +37,7 @@ from cgr_cluster.rating.types import (
     UnitInfo,
 )
 from cgr_cluster.rpc.errors import ApiError
-from tests.unit.rating_world import at, call, one_rate, per_minute
+from tests.unit.rating_world import ANY_TIME, LONG_AGO, World, at, call, one_rate, per_minute
 
 S = 10**9
 RATE = one_rate(per_minute(0.6))
@@ -90,6 +90,13 @@ def test_sums_follow_the_charges() -> None:
 def test_money_finer_than_five_decimals_is_rounded_per_charge() -> None:
     cost = event_cost_of(paid(1, fee=0.1234567))
     assert money(cost_nano(cost)) == 0.13346
+
+
+def test_prices_of_more_decimals_keep_them() -> None:
+    world = World().destination("NO", "47").plan("RP", ("NO", ANY_TIME, per_minute(0.02), 10.0))
+    world.profile("*any", (LONG_AGO, "RP", "")).config["general"] = {"rounding_decimals": 7}
+    cost = event_cost_of(paid(7, fee=0.123456789, generation=world.generation()))
+    assert money(cost_nano(cost)) == 0.1257899  # 7 x 0.0003333 + 0.123456789
 
 
 def test_equal_contents_share_a_key() -> None:
