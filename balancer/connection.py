@@ -12,7 +12,7 @@ import logging
 import socket
 import struct
 import termios
-from typing import Protocol
+from typing import Protocol, cast
 
 from cgr_cluster.routing.balancer import Balancer
 from cgr_cluster.routing.requests import Client
@@ -56,8 +56,7 @@ class Connection(asyncio.Protocol):
     # --- the loop's side ----------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = transport = cast("asyncio.Transport", transport)  # uvloop's transports have no common base
         transport.set_write_buffer_limits(UNREAD_BYTES)
         sock = transport.get_extra_info("socket")
         if sock is not None:

@@ -127,12 +127,12 @@ class HttpConnection(Connection):
         self._parser = httptools.HttpRequestParser(self)
         self._waiting: deque[Exchange] = deque()
         self._websocket: WebSocket | None = None
+        self._header_bytes = 0
         self._reset()
 
     def _reset(self) -> None:
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
-        self._header_bytes = 0
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._in_body = False
@@ -192,9 +192,9 @@ class HttpConnection(Connection):
         self._header_bytes = 0
         if self._refused or self.ending:
             return
+        if self._parser.should_upgrade():
+            return  # without looking for a body the parser raises HttpParserUpgrade next
         exchange = self._exchange()
-        if self._parser.should_upgrade() and self._path() == self.options.ws_url:
-            return  # the parser raises HttpParserUpgrade next
         self._waiting.append(exchange)
         if exchange.close:
             self.ending = True
@@ -321,10 +321,10 @@ class HttpConnection(Connection):
     # --- WebSocket ----------------------------------------------------------------------------------------------
 
     def _upgraded(self, rest: bytes) -> None:
-        if self._path() != self.options.ws_url:  # nobody wants this upgrade: it was an ordinary request
+        if self._path() != self.options.ws_url:  # nobody wants this upgrade: it is an ordinary request
+            head = self._head(b"upgrade")
             self._parser = httptools.HttpRequestParser(self)
-            if rest:
-                self.data_received(rest)
+            self.data_received(head + rest)
             return
         exchange = self._exchange()
         if not self._admitted(exchange):
@@ -332,10 +332,15 @@ class HttpConnection(Connection):
             self._settle()
             self.end()
             return
-        head = [b"%b %b HTTP/1.1" % (self._parser.get_method(), self._url)]
-        head += [b"%b: %b" % header for header in self._headers]
         self._websocket = WebSocket(self)
-        self._websocket.received(b"\r\n".join(head) + b"\r\n\r\n" + rest)
+        self._websocket.received(self._head() + rest)
+
+    def _head(self, without: bytes = b"") -> bytes:
+        """The head of this request again, less one header."""
+        version = self._parser.get_http_version().encode()
+        lines = [b"%b %b HTTP/%b" % (self._parser.get_method(), self._url, version)]
+        lines += [b"%b: %b" % header for header in self._headers if header[0] != without]
+        return b"\r\n".join(lines) + b"\r\n\r\n"
 
     def flush(self) -> None:
         if self._websocket is not None:
