@@ -80,7 +80,7 @@ def process_event(op: Operation, params: ArgV1ProcessEvent) -> Steps[str]:
 @method("CDRsV2.ProcessEvent", owner=event(), changes=True)
 def process_event_v2(op: Operation, params: ArgV1ProcessEvent) -> Steps[list[dict[str, Any]]]:
     runs = yield from _process_event(op, params)
-    return [{"Flags": run.flags, "Event": event_json(run.event.event)} for run in runs]
+    return [{"Flags": run.flags, "Event": event_json(run.final().event)} for run in runs]
 
 
 class EventOfBatch(Params, go="utils.CGREvent"):

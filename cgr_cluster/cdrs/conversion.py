@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 
 from cgr_cluster.accounts.amounts import NANO, nano_of
-from cgr_cluster.cdrs.types import CDR, DEFAULT_RUN, VOICE
+from cgr_cluster.cdrs.types import CDR, DEFAULT_RUN, NOT_RATED_NANO, VOICE
 from cgr_cluster.engine.domain import GenerationView
 from cgr_cluster.events.durations import format_duration, parse_duration
-from cgr_cluster.events.instant import Instant
+from cgr_cluster.events.instant import ZERO, Instant
 from cgr_cluster.events.times import format_instant, parse_time
 from cgr_cluster.events.values import bool_of, cannot_convert, duration_of, json_text, parse_float, parse_int, text_of
 from cgr_cluster.rating.answers import event_cost_json
@@ -24,22 +24,13 @@ INT64_END = 1 << 63
 RESERVED_FIELD = "rated"
 RATED_ANEW = "CDRs"  # CostSource
 
-_TEXTS = {
-    "CGRID": "cgrid",
-    "RunID": "run_id",
-    "OriginHost": "origin_host",
-    "Source": "source",
-    "OriginID": "origin_id",
-    "ToR": "tor",
-    "RequestType": "request_type",
-    "Tenant": "tenant",
-    "Category": "category",
-    "Account": "account",
-    "Subject": "subject",
-    "Destination": "destination",
-    "ExtraInfo": "extra_info",
-    "CostSource": "cost_source",
-}
+_FIELDS = frozenset(
+    (
+        "CGRID", "RunID", "OrderID", "OriginHost", "Source", "OriginID", "ToR", "RequestType", "Tenant", "Category",
+        "Account", "Subject", "Destination", "SetupTime", "AnswerTime", "Usage", "ExtraInfo", "Partial", "PreRated",
+        "CostSource", "Cost", "CostDetails",
+    )
+)  # fmt: skip
 
 
 class Defaults(msgspec.Struct, frozen=True):
@@ -151,41 +142,51 @@ def read_order_id(value: Any) -> int:
     return value
 
 
+def _text(event: dict[str, Any], name: str) -> str:
+    value = event.get(name)
+    return value if type(value) is str else text_of(value)
+
+
 def cdr_of_event(event: dict[str, Any], tenant: str, defaults: Defaults, now_ns: int) -> CDR:
     """The CDR of an event's fields. `tenant`: of the envelope, when the event has none of its own.
 
     Raises ApiError for a value that its field does not take, and for the reserved field `rated`.
     """
-    cdr = CDR()
-    extra: dict[str, str] = {}
-    for name, value in event.items():
-        attribute = _TEXTS.get(name)
-        if attribute is not None:
-            setattr(cdr, attribute, value if isinstance(value, str) else text_of(value))
-        elif name == "Usage":
-            cdr.usage_ns = read_usage(value)
-        elif name == "SetupTime":
-            cdr.setup_time = read_time(value, now_ns, defaults.timezone)
-        elif name == "AnswerTime":
-            cdr.answer_time = read_time(value, now_ns, defaults.timezone)
-        elif name == "Cost":
-            cdr.cost_nano = read_cost(value)
-        elif name == "CostDetails":
-            cdr.cost_details = read_cost_details(value)
-        elif name == "PreRated":
-            cdr.pre_rated = bool_of(value)
-        elif name == "Partial":
-            cdr.partial = bool_of(value)
-        elif name == "OrderID":
-            cdr.order_id = read_order_id(value)
-        elif name == RESERVED_FIELD:
-            raise ApiError(f"unimplemented CDR field: <{name}>")
-        elif value is not None:
-            extra[name] = value if isinstance(value, str) else text_of(value)
-    cdr.extra_fields = extra
-    if not cdr.tenant:
-        cdr.tenant = tenant
-    fill_defaults(cdr, defaults)
+    if RESERVED_FIELD in event:
+        raise ApiError(f"unimplemented CDR field: <{RESERVED_FIELD}>")
+    zone = defaults.timezone
+    account = _text(event, "Account")
+    cdr = CDR(
+        _text(event, "CGRID"),
+        _text(event, "RunID") or DEFAULT_RUN,
+        read_order_id(event["OrderID"]) if "OrderID" in event else 0,
+        _text(event, "OriginHost"),
+        _text(event, "Source"),
+        _text(event, "OriginID"),
+        _text(event, "ToR") or VOICE,
+        _text(event, "RequestType") or defaults.request_type,
+        _text(event, "Tenant") or tenant or defaults.tenant,
+        _text(event, "Category") or defaults.category,
+        account,
+        _text(event, "Subject") or account,
+        _text(event, "Destination"),
+        read_time(event["SetupTime"], now_ns, zone) if "SetupTime" in event else ZERO,
+        read_time(event["AnswerTime"], now_ns, zone) if "AnswerTime" in event else ZERO,
+        read_usage(event["Usage"]) if "Usage" in event else 0,
+        {
+            name: value if type(value) is str else text_of(value)
+            for name, value in event.items()
+            if name not in _FIELDS and value is not None
+        },
+        _text(event, "ExtraInfo"),
+        bool_of(event["Partial"]) if "Partial" in event else False,
+        bool_of(event["PreRated"]) if "PreRated" in event else False,
+        _text(event, "CostSource"),
+        read_cost(event["Cost"]) if "Cost" in event else NOT_RATED_NANO,
+        read_cost_details(event["CostDetails"]) if "CostDetails" in event else None,
+    )
+    if not cdr.cgrid:
+        cdr.cgrid = cgrid_of(cdr.origin_id, cdr.origin_host)
     return cdr
 
 

@@ -37,7 +37,7 @@ class Claim(msgspec.Struct, array_like=True, frozen=True, gc=False):
 def learn(part: Part, fingerprints: bytes) -> None:
     """Open the registry of this shard with what the store holds for it."""
     if part.read(Registry, "") is None:
-        part.put(Registry, "", Registry(0, 1))
+        part.put(Registry, "", Registry(0, 3 if fingerprints else 0))
         if fingerprints:
             part.put(Seen, "2", Seen(fingerprints))
 
@@ -51,6 +51,12 @@ def claim(part: Part, cgrid: str, runs: list[str], guarding: bool, refusing: boo
         return Claim(known=False)
     now_ns = part.now_ns
     guard = part.read(Guard, cgrid)
+    if guard is None and len(runs) == 1 and runs[0]:  # most events
+        run_id = runs[0]
+        part.put(Guard, cgrid, Guard((Mark(run_id, now_ns, guarding, True),)))
+        if not registry.sweep_at_ns:
+            _sweep_at(part, registry, now_ns + GUARD_TTL_NS)
+        return Claim(1, [not registry.segments or not _seen(part, registry, cgrid, run_id)])
     marks = {mark.run_id: mark for mark in guard.marks} if guard is not None else {}
     fresh: list[bool] = []
     for run_id in runs:
@@ -74,7 +80,7 @@ def claim(part: Part, cgrid: str, runs: list[str], guarding: bool, refusing: boo
 
 def _seen(part: Part, registry: Registry, cgrid: str, run_id: str) -> bool:
     value = -1
-    for number in range(registry.full_segments + 2):
+    for number in range(registry.segments):
         seen = part.read(Seen, str(number))
         if seen is not None:
             if value < 0:
@@ -85,7 +91,7 @@ def _seen(part: Part, registry: Registry, cgrid: str, run_id: str) -> bool:
 
 
 def _sweep_at(part: Part, registry: Registry, at_ns: int) -> None:
-    part.put(Registry, "", Registry(at_ns, registry.full_segments))
+    part.put(Registry, "", Registry(at_ns, registry.segments))
     if at_ns:
         part.set_timer("cdrs.sweep", at_ns, "cdrs.sweep")
 
@@ -122,17 +128,18 @@ def _remember(part: Part, registry: Registry, news: bytes) -> Registry:
         news = merged(small.fingerprints, news)
     if size(news) <= SMALL:
         part.put(Seen, "0", Seen(news))
-        return registry
+        return Registry(registry.sweep_at_ns, max(registry.segments, 1))
     part.delete(Seen, "0")
     large = part.read(Seen, "1")
     if large is not None:
         news = merged(large.fingerprints, news)
     if size(news) <= FULL:
         part.put(Seen, "1", Seen(news))
-        return registry
+        return Registry(registry.sweep_at_ns, max(registry.segments, 2))
     part.delete(Seen, "1")
-    part.put(Seen, str(registry.full_segments + 2), Seen(news))
-    return Registry(registry.sweep_at_ns, registry.full_segments + 1)
+    number = max(registry.segments, 2)
+    part.put(Seen, str(number), Seen(news))
+    return Registry(registry.sweep_at_ns, number + 1)
 
 
 def claim_runs(cgrid: str, runs: list[str], guarding: bool, refusing: bool) -> Steps[Claim]:

@@ -34,11 +34,20 @@ CONTEXT = "*cdrs"
 
 
 class Processed(msgspec.Struct, gc=False):
-    """One resulting run: the event as the answer shows it, its flags, and its CDR unless nothing asked for one."""
+    """One resulting run: the event as received, its flags, and its CDR unless nothing asked for one. `rated`: the event is
+    to be made anew from the CDR."""
 
     event: CGREvent
     flags: list[str]
     cdr: CDR | None = None
+    rated: bool = False
+
+    def final(self) -> CGREvent:
+        """The event as the answer shows it, and as it goes to other services (steps 6 to 10)."""
+        event = self.event
+        if not self.rated or self.cdr is None:
+            return event
+        return CGREvent(event.tenant, event.id, event.time, event_of_cdr(self.cdr), event.opts)
 
 
 def process_events(op: Operation, events: list[CGREvent], stages: Stages) -> Steps[list[Processed]]:
@@ -180,10 +189,7 @@ def _rate(op: Operation, runs: list[Processed]) -> Steps[list[Processed]]:
             out.append(run)
             continue
         rated: list[CDR] = yield from rate_cdr(op, run.cdr)
-        for cdr in rated:
-            source = run.event
-            event = CGREvent(source.tenant, source.id, source.time, event_of_cdr(cdr), source.opts)
-            out.append(Processed(event, run.flags, cdr))
+        out += [Processed(run.event, run.flags, cdr, True) for cdr in rated]
     return out
 
 

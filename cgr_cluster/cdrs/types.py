@@ -56,7 +56,8 @@ class CDR(msgspec.Struct, array_like=True, gc=False):
 
     def copy(self) -> CDR:
         """A copy whose fields can be set without changing this one (extra fields and cost details are shared)."""
-        return msgspec.structs.replace(self)
+        copy: CDR = self.__copy__()  # type: ignore[attr-defined]  # every Struct has it
+        return copy
 
 
 class StoredCdr(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -147,10 +148,11 @@ class Seen(msgspec.Struct, array_like=True, frozen=True, gc=False):
 @stored("cdr_registry")
 class Registry(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Of a shard's registry (key ""). While it is there, every record that the store holds of this shard's CGRIDs is known
-    to Guard or Seen. `sweep_at_ns`: when marks are swept next, 0: nothing to sweep."""
+    to Guard or Seen. `sweep_at_ns`: when marks are swept next, 0: nothing to sweep. `segments`: numbers of Seen that may be
+    there are below it."""
 
     sweep_at_ns: int
-    full_segments: int = 0
+    segments: int = 0
 
     def draft(self) -> Registry:
         return self
