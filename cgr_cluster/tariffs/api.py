@@ -58,9 +58,7 @@ def load_tariff_plan_from_folder_v2(op: Operation, params: AttrLoadTpFromFolder)
 @method("APIerSv1.RemoveTPFromFolder", owner=LEADER_RULE, changes=True, deadline_s=None)
 def remove_tp_from_folder(op: Operation, params: AttrLoadTpFromFolder) -> Steps[str]:
     files = yield from _read(params.FolderPath)
+    left = yield remove_files.at(LEADER, files, LoadOptions(params.DryRun, params.Validate))
     if not params.DryRun:
-        left = yield remove_files.at(LEADER, files)
         yield from finish(op, left, params.Caching, removing=True)
-    else:
-        yield load_files.at(LEADER, files, LoadOptions(dry_run=True))
     return "OK"

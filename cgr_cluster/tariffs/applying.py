@@ -84,7 +84,8 @@ def load_store(part: Part, tpid: str, options: LoadOptions) -> Remaining:
     return _load(part, deck, {}, options)
 
 
-def _load(part: Part, deck: Deck, problems: dict[str, list[Problem]], options: LoadOptions) -> Remaining:
+def _checked(part: Part, deck: Deck, problems: dict[str, list[Problem]], options: LoadOptions) -> Loaded:
+    """The deck loaded, and validated if the caller wants it."""
     loaded = refused_as_server_error(lambda: loader(part).load(deck, problems))
     if options.validate and (options.validate_first or not options.dry_run):
         flaws = [text for text in map(flaw, loaded.rating_plans) if text]
@@ -92,9 +93,12 @@ def _load(part: Part, deck: Deck, problems: dict[str, list[Problem]], options: L
             logger.warning("invalid data: %s", text)
         if flaws:
             raise ApiError("invalid data")
-    if options.dry_run:
-        return Remaining()
-    return write(part, loaded)
+    return loaded
+
+
+def _load(part: Part, deck: Deck, problems: dict[str, list[Problem]], options: LoadOptions) -> Remaining:
+    loaded = _checked(part, deck, problems, options)
+    return Remaining() if options.dry_run else write(part, loaded)
 
 
 def write(part: Part, loaded: Loaded) -> Remaining:
@@ -117,18 +121,20 @@ def remaining(loaded: Loaded) -> Remaining:
 
 
 @step("tariffs.remove_files")
-def remove_files(part: Part, files: dict[str, bytes]) -> Remaining:
-    return _remove(part, *read_deck(files))
+def remove_files(part: Part, files: dict[str, bytes], options: LoadOptions) -> Remaining:
+    return _remove(part, *read_deck(files), options)
 
 
 @step("tariffs.remove_store")
-def remove_store(part: Part, tpid: str) -> Remaining:
-    return _remove(part, deck_of(part, tpid), {})
+def remove_store(part: Part, tpid: str, options: LoadOptions) -> Remaining:
+    return _remove(part, deck_of(part, tpid), {}, options)
 
 
-def _remove(part: Part, deck: Deck, problems: dict[str, list[Problem]]) -> Remaining:
+def _remove(part: Part, deck: Deck, problems: dict[str, list[Problem]], options: LoadOptions) -> Remaining:
     """Remove all objects of a deck that loads, whoever made them live. A destination that is not there refuses it."""
-    loaded = refused_as_server_error(lambda: loader(part).load(deck, problems))
+    loaded = _checked(part, deck, problems, options)
+    if options.dry_run:
+        return Remaining()
     own_timings = {row.ID for row in deck.get("timing", ())}
     for kind, key, _ in loaded.changes:
         if kind == "destination" and part.generation.get(kind, key) is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import logging
 import zipfile
+from collections.abc import Collection
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -30,11 +31,15 @@ NOT_LOADED = frozenset((
 ))  # fmt: skip
 
 
+def files_in(files: dict[str, bytes], names: Collection[str]) -> list[str]:
+    """Paths of the files that have one of these names."""
+    return sorted(path for path in files if PurePosixPath(path).name in names)
+
+
 def warn_of_unloaded(files: dict[str, bytes]) -> None:
     """Folders of other installations hold files of subsystems that are not built yet; say so, once a file."""
-    for path in sorted(files):
-        if PurePosixPath(path).name in NOT_LOADED:
-            logger.warning("tariff plan file %s is not loaded: its subsystem is not available", path)
+    for path in files_in(files, NOT_LOADED):
+        logger.warning("tariff plan file %s is not loaded: its subsystem is not available", path)
 
 
 def read_deck(files: dict[str, bytes]) -> tuple[Deck, dict[str, list[Problem]]]:

@@ -51,11 +51,10 @@ def load_tariff_plan_from_store(op: Operation, params: AttrLoadTpFromStorDb) -> 
 @method("APIerSv1.RemoveTPFromStorDB", owner=LEADER_RULE, changes=True, deadline_s=None)
 def remove_tp_from_store(op: Operation, params: AttrLoadTpFromStorDb) -> Steps[str]:
     require(params, "TPid")
-    if params.DryRun:
-        yield load_store.at(LEADER, params.TPid, LoadOptions(dry_run=True))
-        return "OK"
-    left = yield remove_store.at(LEADER, params.TPid)
-    yield from finish(op, left, params.Caching, removing=True)
+    options = LoadOptions(params.DryRun, params.Validate, validate_first=True)
+    left = yield remove_store.at(LEADER, params.TPid, options)
+    if not params.DryRun:
+        yield from finish(op, left, params.Caching, removing=True)
     return "OK"
 
 

@@ -49,7 +49,7 @@ STORE: tuple[StoreKind, ...] = (
     StoreKind("shared_group", tp.TPSharedGroups, "SharedGroups", "GetTPSharedGroupIds", ("ID", "SharedGroups")),
     StoreKind("actions", tp.TPActions, "Actions", "GetTPActionIds", ("ID", "Actions")),
     StoreKind("action_plan", tp.TPActionPlan, "ActionPlan", "GetTPActionPlanIds", ("ID", "ActionPlan")),
-    StoreKind("action_trigger", tp.TPActionTriggers, "ActionTriggers", "GetTPActionTriggerIds", ("ID", "ActionTriggers")),
+    StoreKind("action_trigger", tp.TPActionTriggers, "ActionTriggers", "GetTPActionTriggerIds", ("ID",)),
     StoreKind(
         "account_actions", tp.TPAccountActions, "AccountActions", "GetTPAccountActionIds",
         ("LoadId", "Account", "ActionPlanId"), ("LoadId", "Tenant", "Account"),

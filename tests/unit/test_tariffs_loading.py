@@ -14,6 +14,7 @@ from cgr_cluster.events.instant import ZERO
 from cgr_cluster.rating.reference import Binding, Destination, RatingPlan, StoredTiming
 from cgr_cluster.rating.types import Rating, Slot, Timing
 from cgr_cluster.rpc.errors import ApiError
+from cgr_cluster.tariffs.checking import check_folder
 from cgr_cluster.tariffs.deck import read_deck
 from cgr_cluster.tariffs.loading import AccountLoad, Loaded, Loader
 from cgr_cluster.tariffs.ratings import float_text, short_hash, slot_key, timing_key
@@ -151,6 +152,20 @@ def test_all_errors_are_collected_for_the_operator() -> None:
         ("Rates.csv", 1, "record on line 1: wrong number of fields"),
         ("DestinationRates.csv", 0, 'could not find rate for tag "R"'),
         ("RatingPlans.csv", 0, 'could not find destination rate for tag "DR"'),
+    ]
+
+
+def test_the_check_of_a_folder_tells_flaws_and_unread_files_too() -> None:
+    files = {
+        "Timings.csv": b"T,,,,1,08:00:00\n",
+        "Rates.csv": RATES,
+        "DestinationRates.csv": DR,
+        "RatingPlans.csv": b"P,DR,T,1\n",
+        "x/Routes.csv": b"",
+    }
+    assert [(p.file, p.text) for p in check_folder(files, Generation({}), NOW_NS)] == [
+        ("RatingPlans.csv", "rating plan P: its timings do not cover the week"),
+        ("x/Routes.csv", "not loaded: its subsystem is not available"),
     ]
 
 

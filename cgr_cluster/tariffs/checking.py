@@ -1,0 +1,22 @@
+"""What is wrong with a folder, all of it, for the operator (`cgr-cluster load --validate`). Nothing is loaded."""
+
+from __future__ import annotations
+
+from itertools import count
+
+from cgr_cluster.engine.domain import GenerationView
+from cgr_cluster.tariffs.deck import NOT_LOADED, files_in, read_deck
+from cgr_cluster.tariffs.loading import Loader
+from cgr_cluster.tariffs.rows import RATING_PLANS, Problem
+from cgr_cluster.tariffs.validation import flaw
+
+
+def check_folder(files: dict[str, bytes], generation: GenerationView, now_ns: int, zone: str = "UTC") -> list[Problem]:
+    """All problems: bad rows with file and line, broken references and plans with flaws with their file (line 0), files
+    that no subsystem reads. `generation` is what is live (an empty one: the folder must stand alone)."""
+    ids = count(1)
+    loader = Loader(generation, now_ns, zone, lambda: str(next(ids)), collect=True)
+    loaded = loader.load(*read_deck(files))
+    flaws = [Problem(RATING_PLANS.file, 0, text) for text in map(flaw, loaded.rating_plans) if text]
+    unread = [Problem(path, 0, "not loaded: its subsystem is not available") for path in files_in(files, NOT_LOADED)]
+    return loader.problems + flaws + unread
