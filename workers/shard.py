@@ -65,6 +65,7 @@ class ShardProcess:
         self._outlets: dict[int, Outlet] = {}
         self._pool = ThreadPoolExecutor(OUTSIDE_THREADS, "outside")
         self._stop = asyncio.Event()
+        self._serving = False
         self._caught_up = asyncio.Event()
         self._failed: str | None = None
         self.balancer: BalancerLink | None = None
@@ -73,6 +74,7 @@ class ShardProcess:
 
     async def run(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self.leash.watch(self._loop.add_reader, self._stop_wanted)
         self.log = LogClient(self.options.log_socket, self.number, self.incarnation, self._acknowledged, self._refused)
         welcome = await self.log.start()
         begin = time.monotonic()
@@ -88,16 +90,21 @@ class ShardProcess:
             if other != self.number:
                 self._outlets[other] = Outlet(context, self.options.mesh_address(other))
         self._greet(self._outlets, True)
-        self.store = StoreLink(context, self.options, self.number, self._give, self.engine)
+        self.store = StoreLink(context, self.options, self.incarnation, self.engine, self._give)
         await self._catch_up()
         self._schedule()
         self.balancer = BalancerLink(context, self.options, self.incarnation, self.engine, self._give)
-        self.leash.watch(self._loop.add_reader, self._stop.set)
+        self._serving = True
         self.leash.ready()
         await self._stop.wait()
         if self._failed is not None:
             raise SystemExit(self._failed)
         await self._finish()
+
+    def _stop_wanted(self) -> None:
+        if not self._serving:
+            raise SystemExit(0)  # nothing has been taken yet
+        self._stop.set()
 
     async def _catch_up(self) -> None:
         """Wait until this worker has the leader's reference data."""
@@ -147,6 +154,7 @@ class ShardProcess:
         if group is not None:
             body = encode_body(group.records)
             self.log.append(group.number, seal(body, self.number, self.incarnation, 1, group.number, group.generation))
+            self.store.logged(group)
         self._release()
         if self.balancer is not None:
             self.balancer.flush()
@@ -174,7 +182,7 @@ class ShardProcess:
         self._release()
         if self.balancer is not None:
             self.balancer.flush()
-        self.store.durable()
+        self.store.durable(number)
 
     # --- what leaves ------------------------------------------------------------------------------------------
 
@@ -268,5 +276,6 @@ def main(options: NodeOptions, leash: Leash, number: int) -> None:
         logger.error("%s", error)
         raise SystemExit(1) from None
     except SystemExit as end:
-        logger.error("%s", end.code)
-        raise SystemExit(1) from None
+        if end.code:
+            logger.error("%s", end.code)
+        raise SystemExit(1 if end.code else 0) from None

@@ -153,7 +153,7 @@ class Supervisor:
                 break
             self.start(child)
             if child.role == "log":  # everything else needs it
-                self._wait(lambda c=child: c.ready or self._stopping, READY_SECONDS)
+                self._wait(lambda child=child: child.ready or self._stopping, READY_SECONDS)  # type: ignore[misc]
         while not self._stopping:
             self._turn(1.0)
             if not self._announced and all(child.ready for child in self.children):
@@ -233,7 +233,6 @@ def _notify_systemd(text: str) -> None:
 def children(options: NodeOptions) -> list[Child]:
     """The processes of a node. Imported here, once, so that a fork is ready in milliseconds."""
     from balancer.process import main as balancer
-
     from workers.cdr_store import main as store
     from workers.folder import main as folder
     from workers.log_process import main as log

@@ -48,6 +48,7 @@ class Forward(msgspec.Struct, frozen=True, gc=False):
 class Outside(msgspec.Struct, frozen=True, gc=False):
     name: str
     args: tuple[Any, ...]
+    returns: Any = Any
 
 
 class Sleep(msgspec.Struct, frozen=True, gc=False):
@@ -74,8 +75,9 @@ def forward(owner: Owner) -> Forward:
     return Forward(owner)
 
 
-def outside(name: str, *args: Any) -> Outside:
-    return Outside(name, args)
+def outside(name: str, *args: Any, returns: Any = Any) -> Outside:
+    """Ask the shell for I/O. `returns` is the type of the answer, needed when it holds Structs."""
+    return Outside(name, args, returns)
 
 
 def sleep(ns: int) -> Sleep:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from cgr_cluster.engine.codec import pack, unpack
-from cgr_cluster.engine.domain import STEPS
 from cgr_cluster.engine.generation import Generation
 from cgr_cluster.engine.messages import StepRequest
 from cgr_cluster.engine.part import uuid_of
@@ -85,7 +84,7 @@ class Running:
                     return None, value
         return collected, None
 
-    def recall(self, number: int, step: str) -> tuple[Any, ApiError | None] | None:
+    def recall(self, number: int, step: str, kind: Any = Any) -> tuple[Any, ApiError | None] | None:
         """The recorded outcome of step `number`, when the operation is run again. None: it has not been done."""
         if not self.replay:
             return None
@@ -100,7 +99,7 @@ class Running:
         if entry.error is not None:
             self.journal.append((number, step, None, entry.error))
             return None, ApiError(entry.error)
-        result = unpack(STEPS[step].result_type if step in STEPS else Any, entry.result)
+        result = unpack(kind, entry.result)
         self.journal.append((number, step, result, None))
         return result, None
 

@@ -273,7 +273,7 @@ class Runner:
     def _call(self, operation: Running, step: StepDef, shard_number: int, args: tuple[Any, ...]) -> Outcome | None:
         """Run a step here, or send it to its owner (None: the result comes later)."""
         number = operation.next_number()
-        outcome = operation.recall(number, step.name)
+        outcome = operation.recall(number, step.name, step.result_type)
         if outcome is not None:
             return outcome
         engine = self.engine
@@ -315,7 +315,7 @@ class Runner:
         for place, worker in enumerate(workers):
             number = operation.next_number()
             operation.slots[number] = place
-            outcome = operation.recall(number, command.step.name)
+            outcome = operation.recall(number, command.step.name, command.step.result_type)
             if outcome is None and worker == self.engine.worker:
                 outcome = self._call_all_shards(operation, command, number)
             if outcome is None:
@@ -403,7 +403,7 @@ class Runner:
     def _outside(self, operation: Running, command: Outside) -> Outcome | None:
         number = operation.next_number()
         name = "outside:" + command.name
-        outcome = operation.recall(number, name)
+        outcome = operation.recall(number, name, command.returns)
         if outcome is None:
             operation.outstanding[number] = name
             self.engine.outputs.append(m.OutsideCall(operation.uid, number, command.name, command.args))

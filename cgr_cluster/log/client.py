@@ -11,7 +11,7 @@ import asyncio
 import json
 import socket
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from cgr_cluster.log import wire
 from cgr_cluster.log.errors import LogError, RefusalError
@@ -78,10 +78,9 @@ class LogClient(asyncio.Protocol):
     # --- asyncio.Protocol ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by class
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
-        self._transport = transport
-        transport.write(self.link.connected())
+        self._transport.write(self.link.connected())
 
     def data_received(self, data: bytes) -> None:
         before = self.link.acknowledged
