@@ -65,8 +65,7 @@ def force_end(
     if reply.kind == ABSENT or reply.session is None:
         return True
     if reply.kind == AWAY:
-        busy = reply.session
-        reply = yield from charge_away(op, busy, ending(busy, request), ended=True)
+        reply = yield from charge_away(op, reply.session, lambda s: ending(s, request), ended=True)
     assert reply.session is not None
     return (yield from finish_forced(op, reply.session, extra, cause, opts))
 

@@ -53,20 +53,22 @@ from cgr_cluster.sessions.types import Claim, Session
 T = TypeVar("T")
 MS = 1_000_000
 LONGEST_PAUSE_NS = 250 * MS
+MAX_LOOKS = 120  # about half a minute
 
 
 # --- waiting and charging ----------------------------------------------------------------------------------------
 
 
 def patiently(call: Callable[[], Call]) -> Steps[Any]:
-    """Run a step at a home until the session is not busy; a holder that was given up is taken over by the step."""
+    """Run a step at a home until the session is not busy. Raises `SERVER_ERROR: ...` when that takes too long."""
     pause, following = MS, MS
-    while True:
+    for _ in range(MAX_LOOKS):
         reply = yield call()
         if reply.kind != BUSY:
             return reply
         yield sleep(pause)
         pause, following = min(following, LONGEST_PAUSE_NS), pause + following
+    raise ApiError("SERVER_ERROR: the session is being charged by another request")
 
 
 def through_steps(op: Operation, work: Charging[T]) -> Steps[T]:
@@ -90,11 +92,13 @@ def through_steps(op: Operation, work: Charging[T]) -> Steps[T]:
         return value
 
 
-def charge_away(op: Operation, session: Session, work: Charging[Any], *, ended: bool) -> Steps[Reply]:
-    """Charge a busy session's copy and bring it back to its home. `work` answers the grants of the runs, or a refusal."""
+def charge_away(op: Operation, busy: Session, work: Callable[[Session], Charging[Any]], *, ended: bool) -> Steps[Reply]:
+    """Charge a busy session and bring it back to its home. `work` answers the grants of the runs, or a refusal. `busy` is
+    a step's result, which must stay as it is for the operation to be run again: a copy is charged."""
     reply = Reply(DONE)
+    session = busy.draft()
     try:
-        outcome = yield from through_steps(op, work)
+        outcome = yield from through_steps(op, work(session))
         if isinstance(outcome, list):
             reply.granted = granted_by_run(session, outcome)
         elif isinstance(outcome, ApiError):
@@ -167,8 +171,7 @@ def initiate_session(op: Operation, session: Session, usage: Usage) -> Steps[Rep
             break
     if reply.kind == AWAY:
         assert reply.session is not None
-        busy = reply.session
-        return (yield from charge_away(op, busy, charging.update(busy, usage), ended=False))
+        return (yield from charge_away(op, reply.session, lambda s: charging.update(s, usage), ended=False))
     return reply
 
 
@@ -218,8 +221,7 @@ def update_session(op: Operation, event: CGREvent, usage: Usage) -> Steps[Reply]
         yield from moved(op, reply.home, cgrid, initial)
     if reply.kind == AWAY:
         assert reply.session is not None
-        busy = reply.session
-        return (yield from charge_away(op, busy, charging.update(busy, usage), ended=False))
+        return (yield from charge_away(op, reply.session, lambda s: charging.update(s, usage), ended=False))
     return reply
 
 
@@ -230,8 +232,7 @@ def end_session(op: Operation, event: CGREvent, request: EndRequest) -> Steps[Re
         yield from moved(op, reply.home, request.cgrid, request.initial_cgrid)
     if reply.kind == AWAY:
         assert reply.session is not None
-        busy = reply.session
-        reply = yield from charge_away(op, busy, ending(busy, request), ended=True)
+        reply = yield from charge_away(op, reply.session, lambda s: ending(s, request), ended=True)
     if reply.session is not None:
         yield from leave_costs(op, reply.session)
     return reply

@@ -49,7 +49,8 @@ def expire(op: Operation, kind: str, key: str, cgrid: str, deadline_ns: int) -> 
     if reply.kind == AWAY:
         limit = session.time_to_live
         assert limit is not None
-        yield from charge_away(op, session, charging.expire(session, limit), ended=True)
+        charged = yield from charge_away(op, session, lambda s: charging.expire(s, limit), ended=True)
+        session = charged.session or session
     yield from finish_forced(op, session, {}, SESSION_TIMEOUT, {})
 
 
@@ -94,9 +95,9 @@ def debit(op: Operation, kind: str, key: str, cgrid: str, index: int, due_ns: in
     session = tick.session
     if tick.kind == AWAY:
         asked = tick.left_ns or 0
-        reply = yield from charge_away(op, session, _granted_of(session, index, asked), ended=False)
-        granted = reply.granted[0][1] if reply.granted else 0
-        tick = yield after_debit.at(home, cgrid, index, due_ns, granted, reply.error)
+        reply = yield from charge_away(op, session, lambda s: _granted_of(s, index, asked), ended=False)
+        granted = reply.granted[index][1] if reply.granted else 0
+        tick = yield after_debit.at(home, cgrid, index, due_ns, asked, granted, reply.error)
         if tick.session is None:
             return
         session = tick.session
@@ -112,7 +113,7 @@ def debit(op: Operation, kind: str, key: str, cgrid: str, index: int, due_ns: in
 
 def _granted_of(session: Session, index: int, duration_ns: int) -> charging.Charging[list[int]]:
     granted = yield from charging.automatic_debit(session, index, duration_ns)
-    return [granted]
+    return [granted if place == index else 0 for place in range(len(session.runs))]
 
 
 @step("sessions.debit_here")
@@ -138,14 +139,12 @@ def debit_here(part: Part, cgrid: str, index: int, due_ns: int, uid: str) -> Tic
 
 
 @step("sessions.after_debit")
-def after_debit(part: Part, cgrid: str, index: int, due_ns: int, granted_ns: int, error: str) -> Tick:
+def after_debit(part: Part, cgrid: str, index: int, due_ns: int, asked_ns: int, granted_ns: int, error: str) -> Tick:
     """The rest of a tick that was debited elsewhere."""
     draft = part.edit(Session, cgrid)
     if draft is None or draft.runs[index].next_debit_ns != due_ns:
         return Tick(ABSENT)
-    interval = draft.debit_interval_ns
-    asked = interval * (1 + max(0, part.now_ns - due_ns) // interval)
-    return _after(part, draft, index, due_ns, asked, granted_ns, error)
+    return _after(part, draft, index, due_ns, asked_ns, granted_ns, error)
 
 
 def _after(part: Part, session: Session, index: int, due_ns: int, asked_ns: int, granted_ns: int, error: str) -> Tick:
