@@ -494,11 +494,11 @@ def publish_account(run: Run, action: Action, place: int) -> None:
 
 
 def mail(run: Run, action: Action, place: int) -> None:
-    run.spawn("actions.mail", *mail_of(run.part.generation, action, _account_text(run)), 1)
+    run.spawn("actions.mail", *mail_of(run.part.generation, action, _account_text(run)))
 
 
 def cgr_rpc(run: Run, action: Action, place: int) -> None:
-    run.spawn("actions.rpc", *rpc_of(action, run.account), 1)
+    run.spawn("actions.rpc", *rpc_of(action, run.account))
 
 
 ACTIONS: dict[str, Callable[[Run, Action, int], None]] = {

@@ -22,6 +22,7 @@ MAIL_TRIES = 5
 MINUTE_NS = 60_000_000_000
 RPC_TRY_AGAIN_NS = 1_000_000_000
 MAX_RPC_TRIES = 10
+_TRANSPORTS = ("*json", "*http_jrpc")
 _TEMPLATE = re.compile(r"<<\s*\.Account\.(\w+)\s*>>")
 
 
@@ -35,11 +36,9 @@ def mail_of(generation: GenerationView, action: Action, body: str) -> tuple[str,
 
 
 @task("actions.mail")
-def send_mail(
-    op: Operation, server: str, sender: str, recipients: list[str], subject: str, body: str, first: int
-) -> Steps[None]:
+def send_mail(op: Operation, server: str, sender: str, recipients: list[str], subject: str, body: str) -> Steps[None]:
     """Up to 5 tries, i minutes apart."""
-    for number in range(first, MAIL_TRIES + 1):
+    for number in range(1, MAIL_TRIES + 1):
         try:
             yield outside("send_mail", server, sender, recipients, subject, body)
             return
@@ -49,8 +48,8 @@ def send_mail(
             yield sleep(number * MINUTE_NS)
 
 
-def rpc_of(action: Action, account: Account | None) -> tuple[str, str, str, int]:
-    """(address, method, parameters as JSON, tries) of `*cgr_rpc`. Raises ApiError when ExtraParameters cannot be read, or
+def rpc_of(action: Action, account: Account | None) -> tuple[str, str, str, str, int]:
+    """(transport, address, method, parameters as JSON, tries) of `*cgr_rpc`. Raises ApiError when ExtraParameters cannot be read, or
     for the address `*internal`: this process calls no method of its own."""
 
     def value(found: re.Match[str]) -> str:
@@ -67,15 +66,18 @@ def rpc_of(action: Action, account: Account | None) -> tuple[str, str, str, int]
         raise ApiError(f"invalid ExtraParameters of *cgr_rpc: {error}") from None
     if address == "*internal":
         raise ApiError("NOT_CONNECTED: *internal")
-    return address, method, json.dumps(wanted.get("Params", {})), min(max(tries, 1), MAX_RPC_TRIES)
+    transport = str(wanted.get("Transport") or "*json")
+    if transport not in _TRANSPORTS:
+        raise ApiError(f"unsupported transport of *cgr_rpc: {transport}")
+    return transport, address, method, json.dumps(wanted.get("Params", {})), min(max(tries, 1), MAX_RPC_TRIES)
 
 
 @task("actions.rpc")
-def call_rpc(op: Operation, address: str, method: str, params: str, tries: int, first: int) -> Steps[None]:
+def call_rpc(op: Operation, transport: str, address: str, method: str, params: str, tries: int) -> Steps[None]:
     """A JSON-RPC call of another system; an error is logged, nobody waits for the answer."""
-    for number in range(first, tries + 1):
+    for number in range(1, tries + 1):
         try:
-            yield outside("json_rpc", address, method, params)
+            yield outside("json_rpc", transport, address, method, params)
             return
         except ApiError as error:
             logger.warning("*cgr_rpc %s at %s, try %d of %d: %s", method, address, number, tries, error.text)

@@ -9,6 +9,7 @@ time, so it is a division), the debit goes that far at once, and `taken` evaluat
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -24,6 +25,9 @@ from cgr_cluster.actions.types import Action, ActionTrigger, BalanceFilter
 from cgr_cluster.engine.domain import GenerationView
 from cgr_cluster.events.instant import Instant
 
+logger = logging.getLogger("cgr_cluster.actions")
+
+MAX_EXECUTIONS = 10_000  # of an account's triggers in one request: a recurrent trigger may execute at every increment
 _AT_MOST = "*min_"
 _AT_LEAST = "*max_"
 EXPIRED = "*balance_expired"
@@ -146,7 +150,7 @@ class Evaluator:
     """Evaluates triggers of accounts for one request. `known(actions_id)` says whether an action group exists;
     `run(account, actions_id, changed)` executes one and answers whether it ran to its end."""
 
-    __slots__ = ("_known", "_run", "generation", "now", "remove_expired")
+    __slots__ = ("_known", "_left", "_run", "generation", "now", "remove_expired")
 
     def __init__(
         self, generation: GenerationView, now: Instant, remove_expired: bool, known: Callable[[str], bool], run: Runs
@@ -156,6 +160,7 @@ class Evaluator:
         self.remove_expired = remove_expired
         self._known = known
         self._run = run
+        self._left = MAX_EXECUTIONS
 
     def evaluate(self, account: Account, changed: Changed, only: Callable[[ActionTrigger], bool] | None = None) -> None:
         """One evaluation; with `only`, of those triggers. Then what has expired is removed."""
@@ -204,8 +209,11 @@ class Evaluator:
         if sleeps(trigger, self.now.ns):
             return
         triggers[place] = replace(trigger, last_execution_time=self.now)
-        if account.disabled or not self._known(trigger.actions_id):
+        if account.disabled or not self._known(trigger.actions_id) or self._left == 0:
             return
+        self._left -= 1
+        if self._left == 0:
+            logger.error("triggers of %s executed %d times in one request; no more", account.id, MAX_EXECUTIONS)
         triggers[place] = replace(triggers[place], executed=True)
         whole = self._run(account, trigger.actions_id, changed)
         if whole and trigger.recurrent:
@@ -222,7 +230,7 @@ class Evaluator:
         """Whether a trigger whose condition holds would do anything (that it has not done at this very time)."""
         if not may_fire(trigger, self.now.ns) or sleeps(trigger, self.now.ns):
             return False
-        if account.disabled or not self._known(trigger.actions_id):
+        if account.disabled or not self._known(trigger.actions_id) or self._left == 0:
             return trigger.last_execution_time != self.now
         return True
 
