@@ -197,12 +197,10 @@ def _finished(
 ) -> Outcome:
     """Total, compress and round what a pass has paid, and say what is to be stored."""
     spans = run.spans
-    total = 0
-    for span in spans:
-        span.cost_nano = sum(i.cost_nano * i.compress_factor for i in span.increments)
-        total += span.cost_nano
-    assert ledger.money_taken_nano == _money_shown_nano(spans), "money conserved: taken is what the answer shows"
-    spans = compress(spans)
+    total, shown = _totals(spans)
+    assert ledger.money_taken_nano == shown, "money conserved: what balances lost is what the answer shows"
+    if len(spans) > 1 or (spans and len(spans[0].increments) > 1):
+        spans = compress(spans)
     if descriptor.perform_rounding:
         total += _round_spans(spans, ledger, Subject(descriptor.category, descriptor.destination))
     if dry:
@@ -226,18 +224,24 @@ def _finished(
     return Outcome(cost, drafts, changed)
 
 
-def _money_shown_nano(spans: list[Timespan]) -> int:
-    shown = 0
+def _totals(spans: list[Timespan]) -> tuple[int, int]:
+    """Sets each span's cost; answers (their sum, how much money the answer says that balances have paid)."""
+    total = shown = 0
     for span in spans:
+        cost = 0
         for increment in span.increments:
+            count = increment.compress_factor
+            cost += increment.cost_nano * count
             info = increment.balance_info
             if info is None:
                 continue
             if info.monetary is not None:
-                shown += increment.cost_nano * increment.compress_factor
+                shown += increment.cost_nano * count
             if info.unit is not None and info.unit.tor == MONETARY:
-                shown += info.unit.consumed * NANO_PER_GRAIN * increment.compress_factor
-    return shown
+                shown += info.unit.consumed * NANO_PER_GRAIN * count
+        span.cost_nano = cost
+        total += cost
+    return total, shown
 
 
 def _round_spans(spans: list[Timespan], ledger: Ledger, subject: Subject) -> int:

@@ -7,7 +7,7 @@ paying account has triggers or counters, its hook says how far a division may go
 
 from __future__ import annotations
 
-from cgr_cluster.accounts.amounts import GRAINS, MONETARY, NANO, NANO_PER_GRAIN, VOICE, nano_of, to_nano
+from cgr_cluster.accounts.amounts import GENERIC, GRAINS, MONETARY, NANO, NANO_PER_GRAIN, VOICE, nano_of, to_nano
 from cgr_cluster.accounts.expiry import removes_expired
 from cgr_cluster.accounts.hooks import Consumption, Subject
 from cgr_cluster.accounts.ledger import Ledger, Payer, affordable, units_of
@@ -124,6 +124,9 @@ class DebitPass:
 
     def _useful(self, balance_type: str, members_of: MembersOf, seed: str) -> list[Payer]:
         ledger = self._ledger
+        lists = ledger.own.balances
+        if not lists or not (balance_type in lists or GENERIC in lists):
+            return []
         at_ns = self._left.ns
         destination = self._descriptor.destination
         found = useful(self._generation, ledger.own, balance_type, self._category, destination, at_ns)
@@ -182,14 +185,18 @@ class DebitPass:
             factor = 1.0
             consumed, amount = step_ns * GRAINS, step_ns * NANO
             tor = MONETARY
-        parts = (Consumption(tor, amount, balance, payer.type, amount),)
-        paid = value = 0
-        while paid < wanted:
-            some, values = self._take((payer,), parts, wanted - paid, payer)
-            if not some:
-                break
-            paid += some
-            value = values[0]
+        if payer.hook is None:
+            paid = self._take_plain(payer, amount, wanted)
+            value = balance.value
+        else:
+            parts = (Consumption(tor, amount, balance, payer.type, amount),)
+            paid = value = 0
+            while paid < wanted:
+                some, values = self._take((payer,), parts, wanted - paid, payer)
+                if not some:
+                    break
+                paid += some
+                value = values[0]
         if not paid:
             return None
         if payer.type == MONETARY:
@@ -304,10 +311,15 @@ class DebitPass:
         self, payer: Payer, interval: RateInterval, duration_ns: int, cost: int, limit: int, out: list[Increment]
     ) -> int:
         balance = payer.balance
-        parts = (Consumption(MONETARY, cost, balance, payer.type, cost),)
-        paid, values = self._take((payer,), parts, limit, payer)
+        if payer.hook is None:
+            paid = self._take_plain(payer, cost, limit)
+            value = balance.value
+        else:
+            parts = (Consumption(MONETARY, cost, balance, payer.type, cost),)
+            paid, values = self._take((payer,), parts, limit, payer)
+            value = values[0] if paid else 0
         if paid:
-            money = MonetaryInfo(balance.uuid, balance.id, values[0], interval if balance.rating_subject else None)
+            money = MonetaryInfo(balance.uuid, balance.id, value, interval if balance.rating_subject else None)
             _add(out, Increment(duration_ns, cost, paid, BalanceInfo(None, money, payer.owner.id)))
         return paid
 
@@ -432,6 +444,18 @@ class DebitPass:
 
     # --- taking, counting ----------------------------------------------------------------------------------------
 
+    def _take_plain(self, payer: Payer, amount: int, limit: int) -> int:
+        """`_take` from one payer whose owner has no triggers and counters. Answers how many."""
+        count = limit
+        if amount:
+            count = min(limit, affordable(payer.type, payer.balance.value, amount))
+            if not count:
+                return 0
+            self._ledger.take(payer, amount, count)
+        if not self._dry:
+            self.counted[payer.owner.id] = None
+        return count
+
     def _take(
         self,
         payers: tuple[Payer, ...],
@@ -444,13 +468,14 @@ class DebitPass:
         as the values cover and the triggers of the owner whose `turn` it is allow in one go. `forced`: the last payer
         may go below zero. Answers how many, and what the payers' balances hold after them."""
         count = limit
+        hook = turn.hook
         for payer, part in zip(payers[:-1] if forced else payers, parts, strict=False):
             if part.change:
                 count = min(count, affordable(payer.type, payer.balance.value, part.change))
         if not count:
             return 0, []
-        if turn.hook is not None and not self._dry:
-            count = turn.hook.reach(parts, count, self._subject)
+        if hook is not None:
+            count = hook.reach(parts, count, self._subject)
         values = []
         for payer, part in zip(payers, parts, strict=False):
             self._ledger.take(payer, part.change, count)
@@ -475,10 +500,14 @@ class DebitPass:
     def changed(self) -> list[str]:
         """Ids of the accounts of which a useful balance has changed: those of money balances, then of unit balances."""
         changed: list[str] = []
-        initial = iter(self._initial)
+        first = 0
         for payers in (self._money, self._units):
-            ids = {payer.owner.id: None for payer in payers if payer.balance.value != next(initial)}
-            changed += ids
+            if payers:
+                initial = self._initial[first : first + len(payers)]
+                changed += {
+                    p.owner.id: None for p, value in zip(payers, initial, strict=True) if p.balance.value != value
+                }
+                first += len(payers)
         return changed
 
 

@@ -25,20 +25,21 @@ def _summarised(balance: Balance, balance_type: str, initial: int, value: int) -
 def summarised(account: Account, before: Account | None = None) -> AccountSummary:
     """The summary of `account`; `Initial` values are those of `before`, the account at the start of the request (None: it
     had none). A balance of `before` that is gone is listed last with Initial and Value 0."""
-    initial: dict[str, tuple[Balance, str]] = {}
-    if before is not None and before.balances:
-        earlier = before.balances
-        for kind in LISTED_TYPES:
-            for balance in earlier.get(kind, ()):
-                initial[balance.uuid] = (balance, kind)
+    earlier = (before.balances or {}) if before is not None else {}
     out: list[BalanceSummary] = []
-    lists = account.balances
-    if lists:
-        for kind in LISTED_TYPES:
-            for balance in lists.get(kind, ()):
-                old = initial.pop(balance.uuid, None)
-                out.append(_summarised(balance, kind, 0 if old is None else old[0].value, balance.value))
-    for balance, kind in initial.values():
-        out.append(_summarised(balance, kind, 0, 0))
+    gone: list[BalanceSummary] = []
+    lists = account.balances or {}
+    for kind in LISTED_TYPES:
+        held = lists.get(kind)
+        old = earlier.get(kind)
+        if not held and not old:
+            continue
+        initial = {b.uuid: b for b in old} if old else {}
+        for balance in held or ():
+            same = initial.pop(balance.uuid, None)
+            out.append(_summarised(balance, kind, 0 if same is None else same.value, balance.value))
+        for balance in initial.values():
+            gone.append(_summarised(balance, kind, 0, 0))
+    out += gone
     tenant, _, name = account.id.partition(":")
     return AccountSummary(tenant, name, out, account.allow_negative, account.disabled)
