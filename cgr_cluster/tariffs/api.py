@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from cgr_cluster.engine.domain import Operation, Steps, outside
-from cgr_cluster.engine.owner import LEADER
 from cgr_cluster.events.instant import ZERO
 from cgr_cluster.events.times import format_instant
 from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.rpc.owners import LEADER_RULE
 from cgr_cluster.rpc.registry import Params, method
 from cgr_cluster.tariffs import live_api as live_api  # its methods are registered with these
-from cgr_cluster.tariffs.applying import LoadOptions, finish, load_files, remove_files
+from cgr_cluster.tariffs.applying import LoadOptions, finish, load_folder, remove_folder
 
 
 class AttrLoadTpFromFolder(Params, go="utils.AttrLoadTpFromFolder"):
@@ -32,7 +31,7 @@ def _read(path: str) -> Steps[dict[str, bytes]]:
 
 def _load(op: Operation, params: AttrLoadTpFromFolder) -> Steps[None]:
     files = yield from _read(params.FolderPath)
-    left = yield load_files.at(LEADER, files, LoadOptions(params.DryRun, params.Validate))
+    left = yield from load_folder(op, files, LoadOptions(params.DryRun, params.Validate))
     if not params.DryRun:
         yield from finish(op, left, params.Caching)
 
@@ -58,7 +57,7 @@ def load_tariff_plan_from_folder_v2(op: Operation, params: AttrLoadTpFromFolder)
 @method("APIerSv1.RemoveTPFromFolder", owner=LEADER_RULE, changes=True, deadline_s=None)
 def remove_tp_from_folder(op: Operation, params: AttrLoadTpFromFolder) -> Steps[str]:
     files = yield from _read(params.FolderPath)
-    left = yield remove_files.at(LEADER, files, LoadOptions(params.DryRun, params.Validate))
+    left = yield from remove_folder(op, files, LoadOptions(params.DryRun, params.Validate))
     if not params.DryRun:
         yield from finish(op, left, params.Caching, removing=True)
     return "OK"

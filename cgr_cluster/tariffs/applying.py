@@ -1,29 +1,31 @@
 """A load as an operation of the cluster: one changeset at the leader, then the accounts at their shards (10 §9.2, 20 §8).
 
-The leader's step reads the files or the store, checks everything and writes the reference data, all or nothing. What it
-answers is what is left to do: accounts by shard, one step a shard, then the scheduler's reload. So a load of a million
-accounts is 256 steps, and none of them needs the deck again.
+The operation reads the files and checks everything over as many turns as it takes, then one step at the leader writes
+the reference data, all or nothing. What is left to do is by shard: one step a shard for the accounts, then the
+scheduler's reload. So a load of a million accounts is 256 steps.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from typing import TypeVar
 
 import msgspec
 
 from cgr_cluster.accounts.types import Account
 from cgr_cluster.actions.attach import forget_account, load_account, load_tasks
 from cgr_cluster.actions.membership import NO_ACCOUNT
+from cgr_cluster.engine.codec import pack
 from cgr_cluster.engine.domain import Operation, Part, Steps, step, together
 from cgr_cluster.engine.owner import LEADER, Owner, account_owner
 from cgr_cluster.rpc.errors import ApiError, server_error
-from cgr_cluster.tariffs.deck import Deck, read_deck, warn_of_unloaded
+from cgr_cluster.tariffs.deck import Deck, read_deck_slices, warn_of_unloaded
 from cgr_cluster.tariffs.loading import AccountLoad, Loaded, Loader
-from cgr_cluster.tariffs.rows import Problem
+from cgr_cluster.tariffs.slices import Slices, listed_in_slices, paced, whole
 from cgr_cluster.tariffs.tp_store import deck_of
 from cgr_cluster.tariffs.validation import flaw
 
+T = TypeVar("T")
 logger = logging.getLogger("cgr_cluster.tariffs")
 
 SHARDS_AT_ONCE = 16  # shards that take their accounts together
@@ -50,29 +52,89 @@ class Remaining(msgspec.Struct, frozen=True, array_like=True, gc=False):
     reload: bool = False
 
 
-def zone_of(part: Part) -> str:
-    return str(part.generation.config("general").get("default_timezone", ""))
+def zone_of(at: Part | Operation) -> str:
+    return str(at.generation.config("general").get("default_timezone", ""))
 
 
-def loader(part: Part) -> Loader:
-    return Loader(part.generation, part.now_ns, zone_of(part), part.new_uuid)
+def loader(at: Part | Operation) -> Loader:
+    return Loader(at.generation, at.now_ns, zone_of(at), at.new_uuid)
 
 
-def refused_as_server_error(load: Callable[[], Loaded]) -> Loaded:
+def refused_as_server_error(load: Slices[T]) -> Slices[T]:
+    """The load, with its error as the API answers it."""
     try:
-        return load()
+        return (yield from load)
     except ApiError as error:
         raise server_error(error) from None
 
 
-# --- at the leader -----------------------------------------------------------------------------------------------
+def check_valid(loaded: Loaded, options: LoadOptions) -> None:
+    """Raises `invalid data` for a plan with flaws, if the caller wants it checked."""
+    if options.validate and (options.validate_first or not options.dry_run):
+        flaws = [text for text in map(flaw, loaded.rating_plans) if text]
+        for text in flaws:
+            logger.warning("invalid data: %s", text)
+        if flaws:
+            raise ApiError("invalid data")
 
 
-@step("tariffs.load_files")
-def load_files(part: Part, files: dict[str, bytes], options: LoadOptions) -> Remaining:
-    """Load a folder's files. Raises `SERVER_ERROR: ...` and `invalid data`, and then nothing is written."""
+# --- folders: read and checked over many turns -------------------------------------------------------------------
+
+
+def load_folder(op: Operation, files: dict[str, bytes], options: LoadOptions) -> Steps[Remaining]:
+    """Load a folder's files. Raises `SERVER_ERROR: ...` and `invalid data`, and then nothing is written.
+
+    References are checked against what was live when the load began."""
     warn_of_unloaded(files)
-    return _load(part, *read_deck(files), options)
+    loaded, _ = yield from _read_folder(op, files, options)
+    if options.dry_run:
+        return Remaining()
+    changes = yield from paced(listed_in_slices((kind, key, pack(value)) for kind, key, value in loaded.changes))
+    yield write_packed.at(LEADER, changes)
+    return remaining(loaded)
+
+
+def remove_folder(op: Operation, files: dict[str, bytes], options: LoadOptions) -> Steps[Remaining]:
+    """Remove all objects of a folder that loads, whoever made them live. A destination that is not there refuses it."""
+    loaded, deck = yield from _read_folder(op, files, options)
+    if options.dry_run:
+        return Remaining()
+    gone, left = _removal(loaded, deck)
+    yield remove_objects.at(LEADER, gone)
+    return left
+
+
+def _read_folder(op: Operation, files: dict[str, bytes], options: LoadOptions) -> Steps[tuple[Loaded, Deck]]:
+    deck, problems = yield from paced(read_deck_slices(files))
+    loaded = yield from paced(refused_as_server_error(loader(op).load_slices(deck, problems)))
+    check_valid(loaded, options)
+    return loaded, deck
+
+
+@step("tariffs.write_packed")
+def write_packed(part: Part, changes: list[tuple[str, str, bytes]]) -> None:
+    """Make packed objects live, as one changeset."""
+    for kind, key, packed in changes:
+        part.set_reference(kind, key, msgspec.Raw(packed))
+
+
+@step("tariffs.remove_objects")
+def remove_objects(part: Part, gone: list[tuple[str, str]]) -> None:
+    for kind, key in gone:
+        if kind == "destination" and part.generation.get(kind, key) is None:
+            raise server_error("NOT_FOUND")
+        part.remove_reference(kind, key)
+
+
+def _removal(loaded: Loaded, deck: Deck) -> tuple[list[tuple[str, str]], Remaining]:
+    """What goes: all but the predefined timings; and what is left to do at the accounts' shards."""
+    own_timings = {row.ID for row in deck.get("timing", ())}
+    gone = [(kind, key) for kind, key, _ in loaded.changes if kind != "timing" or key in own_timings]
+    has_plans = any(kind == "action_plan" for kind, _ in gone)
+    return gone, Remaining(remaining(Loaded(accounts=loaded.accounts)).shards, has_plans)
+
+
+# --- the store: one step at the leader ---------------------------------------------------------------------------
 
 
 @step("tariffs.load_store")
@@ -81,23 +143,8 @@ def load_store(part: Part, tpid: str, options: LoadOptions) -> Remaining:
     deck = deck_of(part, tpid)
     if not any(deck.values()):
         return Remaining()
-    return _load(part, deck, {}, options)
-
-
-def _checked(part: Part, deck: Deck, problems: dict[str, list[Problem]], options: LoadOptions) -> Loaded:
-    """The deck loaded, and validated if the caller wants it."""
-    loaded = refused_as_server_error(lambda: loader(part).load(deck, problems))
-    if options.validate and (options.validate_first or not options.dry_run):
-        flaws = [text for text in map(flaw, loaded.rating_plans) if text]
-        for text in flaws:
-            logger.warning("invalid data: %s", text)
-        if flaws:
-            raise ApiError("invalid data")
-    return loaded
-
-
-def _load(part: Part, deck: Deck, problems: dict[str, list[Problem]], options: LoadOptions) -> Remaining:
-    loaded = _checked(part, deck, problems, options)
+    loaded = whole(refused_as_server_error(loader(part).load_slices(deck, {})))
+    check_valid(loaded, options)
     return Remaining() if options.dry_run else write(part, loaded)
 
 
@@ -106,6 +153,21 @@ def write(part: Part, loaded: Loaded) -> Remaining:
     for kind, key, value in loaded.changes:
         part.set_reference(kind, key, value)
     return remaining(loaded)
+
+
+@step("tariffs.remove_store")
+def remove_store(part: Part, tpid: str, options: LoadOptions) -> Remaining:
+    deck = deck_of(part, tpid)
+    loaded = whole(refused_as_server_error(loader(part).load_slices(deck, {})))
+    check_valid(loaded, options)
+    if options.dry_run:
+        return Remaining()
+    gone, left = _removal(loaded, deck)
+    remove_objects(part, gone)
+    return left
+
+
+# --- what is left to do ------------------------------------------------------------------------------------------
 
 
 def remaining(loaded: Loaded) -> Remaining:
@@ -118,30 +180,6 @@ def remaining(loaded: Loaded) -> Remaining:
         shards.setdefault(owner.shard, ShardWork([], {})).tasks.setdefault(account_id, []).append(actions_id)
     has_plans = any(kind == "action_plan" for kind, _, _ in loaded.changes)
     return Remaining(shards, has_plans or bool(loaded.asap))
-
-
-@step("tariffs.remove_files")
-def remove_files(part: Part, files: dict[str, bytes], options: LoadOptions) -> Remaining:
-    return _remove(part, *read_deck(files), options)
-
-
-@step("tariffs.remove_store")
-def remove_store(part: Part, tpid: str, options: LoadOptions) -> Remaining:
-    return _remove(part, deck_of(part, tpid), {}, options)
-
-
-def _remove(part: Part, deck: Deck, problems: dict[str, list[Problem]], options: LoadOptions) -> Remaining:
-    """Remove all objects of a deck that loads, whoever made them live. A destination that is not there refuses it."""
-    loaded = _checked(part, deck, problems, options)
-    if options.dry_run:
-        return Remaining()
-    own_timings = {row.ID for row in deck.get("timing", ())}
-    for kind, key, _ in loaded.changes:
-        if kind == "destination" and part.generation.get(kind, key) is None:
-            raise server_error("NOT_FOUND")
-        if kind != "timing" or key in own_timings:
-            part.remove_reference(kind, key)
-    return Remaining(remaining(Loaded(accounts=loaded.accounts)).shards, bool(deck.get("action_plan")))
 
 
 # --- at the accounts' shards -------------------------------------------------------------------------------------

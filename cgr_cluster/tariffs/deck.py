@@ -13,7 +13,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from cgr_cluster.tariffs import profile_rows, rows
-from cgr_cluster.tariffs.rows import FileKind, Problem, read_kind, write_kind
+from cgr_cluster.tariffs.rows import FileKind, Problem, read_slices, write_kind
+from cgr_cluster.tariffs.slices import Slices, whole
 
 logger = logging.getLogger("cgr_cluster.tariffs")
 
@@ -43,11 +44,16 @@ def warn_of_unloaded(files: dict[str, bytes]) -> None:
 
 
 def read_deck(files: dict[str, bytes]) -> tuple[Deck, dict[str, list[Problem]]]:
+    """`read_deck_slices` in one go."""
+    return whole(read_deck_slices(files))
+
+
+def read_deck_slices(files: dict[str, bytes]) -> Slices[tuple[Deck, dict[str, list[Problem]]]]:
     """A folder's files as a deck, and the problems by kind. A kind without problems has none listed."""
     deck: Deck = {}
     problems: dict[str, list[Problem]] = {}
     for kind in LOAD_ORDER:
-        deck[kind.name], found = read_kind(kind, files)
+        deck[kind.name], found = yield from read_slices(kind, files)
         if found:
             problems[kind.name] = found
     return deck, problems

@@ -33,6 +33,7 @@ from cgr_cluster.tariffs.deck import LOAD_ORDER, Deck
 from cgr_cluster.tariffs.profiles import attribute_profile_of, charger_of, filter_of
 from cgr_cluster.tariffs.ratings import ANY, PlanBuilder, PriceList, timing_of
 from cgr_cluster.tariffs.rows import Problem
+from cgr_cluster.tariffs.slices import SLICE_ROWS, Slices, whole
 
 Change = tuple[str, str, Any]  # kind, key, object (None: removed)
 
@@ -98,30 +99,41 @@ class Loader:
         self._account_ids: set[str] = set()
 
     def load(self, deck: Deck, problems: dict[str, list[Problem]] | None = None) -> Loaded:
+        """`load_slices` in one go."""
+        return whole(self.load_slices(deck, problems or {}))
+
+    def load_slices(self, deck: Deck, problems: dict[str, list[Problem]]) -> Slices[Loaded]:
         """Load the whole deck. `problems` are those of reading it; a kind's come before those of its references.
 
         Raises ApiError with the API's text (without `SERVER_ERROR: `).
         """
         for kind in LOAD_ORDER:
-            for problem in (problems or {}).get(kind.name, ()):
+            for problem in problems.get(kind.name, ()):
                 if not self._collect:
                     raise ApiError(problem.text)
                 self.problems.append(problem)
             self._file = kind.file
-            self.load_kind(kind.name, deck.get(kind.name, []))
+            yield from self._kind_slices(kind.name, deck.get(kind.name, []))
         self._set_timings()
         return self.result()
 
     def load_kind(self, kind: str, objects: list[Any]) -> None:
         """Load one kind's objects; what they refer to must have been loaded before, or be live."""
+        whole(self._kind_slices(kind, objects))
+
+    def _kind_slices(self, kind: str, objects: list[Any]) -> Slices[None]:
         load_one = _LOADERS[kind]
-        for item in objects:
+        for number, item in enumerate(objects, 1):
             try:
-                load_one(self, item)
+                slices = load_one(self, item)
+                if slices is not None:
+                    yield from slices
             except ApiError as error:
                 if not self._collect:
                     raise
                 self.problems.append(Problem(self._file, 0, error.text))
+            if not number % SLICE_ROWS:
+                yield
 
     def result(self) -> Loaded:
         self._loaded.changes = [(kind, key, value) for (kind, key), value in self._objects.items()]
@@ -173,16 +185,19 @@ class Loader:
     def _load_rate(self, row: tp.TPRate) -> None:
         self._prices.add(row)
 
-    def _load_destination_rate(self, row: tp.TPDestinationRate) -> None:
-        for part in row.DestinationRates:
+    def _load_destination_rate(self, row: tp.TPDestinationRate) -> Slices[None]:
+        for number, part in enumerate(row.DestinationRates, 1):
+            if not number % SLICE_ROWS:
+                yield
             if part.RateId not in self._prices:
                 raise ApiError(f'could not find rate for tag "{part.RateId}"')
             if part.DestinationId != ANY and self.get("destination", part.DestinationId) is None:
                 raise ApiError(f'could not get destination for tag "{part.DestinationId}"')
         self._destination_rates[row.ID] = row
 
-    def _load_rating_plan(self, row: tp.TPRatingPlan) -> None:
-        self._objects["rating_plan", row.ID] = self._plans.plan(row, self._timing, self._destination_rate)
+    def _load_rating_plan(self, row: tp.TPRatingPlan) -> Slices[None]:
+        plan = yield from self._plans.plan(row, self._timing, self._destination_rate)
+        self._objects["rating_plan", row.ID] = plan
 
     def _load_rating_profile(self, row: tp.TPRatingProfile) -> None:
         activations = []
@@ -269,7 +284,7 @@ class Loader:
         self._objects["charger", f"{found.tenant}:{found.id}"] = found
 
 
-_LOADERS: dict[str, Callable[[Loader, Any], None]] = {
+_LOADERS: dict[str, Callable[[Loader, Any], Slices[None] | None]] = {
     "destination": Loader._load_destination,
     "timing": Loader._load_timing,
     "rate": Loader._load_rate,

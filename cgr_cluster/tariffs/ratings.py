@@ -18,6 +18,7 @@ from cgr_cluster.rating.reference import Binding, RatingPlan
 from cgr_cluster.rating.types import Rating, Slot, Timing
 from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.tariffs import tp_types as tp
+from cgr_cluster.tariffs.slices import SLICE_ROWS, Slices
 
 ANY = "*any"
 _MONTHS = (
@@ -175,16 +176,20 @@ class PlanBuilder:
     def plan(
         self, row: tp.TPRatingPlan, timing_of_id: Callable[[str], Timing],
         destination_rate_of_id: Callable[[str], tp.TPDestinationRate],
-    ) -> RatingPlan:  # fmt: skip
+    ) -> Slices[RatingPlan]:  # fmt: skip
         """The plan of a row group. The functions raise the API's errors for unknown ids; the timing is asked first."""
         timings: dict[str, Timing] = {}
         ratings: dict[str, Rating] = {}
         bindings: dict[str, tuple[Binding, ...]] = {}
+        done = 0
         for part in row.RatingPlanBindings:
             timing = replace(timing_of_id(part.TimingId), end_time="")  # a plan's copy has no end (10 §2.5)
             key = timing_key(timing)
             timings[key] = timing
             for destination_rate in destination_rate_of_id(part.DestinationRatesId).DestinationRates:
+                done += 1
+                if not done % SLICE_ROWS:
+                    yield
                 rating_key, rating = self._prices.rating(destination_rate)
                 ratings[rating_key] = rating
                 binding = Binding(key, rating_key, part.Weight)

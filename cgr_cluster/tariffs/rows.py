@@ -21,10 +21,11 @@ from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.tariffs import tp_types as tp
 from cgr_cluster.tariffs.csv_files import files_named, quoted
 from cgr_cluster.tariffs.csv_files import rows as csv_rows
+from cgr_cluster.tariffs.slices import SLICE_ROWS, Slices, listed_in_slices, whole
 
 Found = dict[Any, Any]  # id → what its rows have said so far
 Add = Callable[[Found, list[Any]], None]
-Finish = Callable[[str, str, Found], list[Any]]  # tpid, load id, what was found → objects
+Finish = Callable[[str, str, Found], Iterable[Any]]  # tpid, load id, what was found → objects
 Cells = Callable[[Any], Iterable[Sequence[Any]]]  # an object → its rows
 Numbers = tuple[tuple[int, Callable[[str], Any]], ...]  # (column, reader)
 
@@ -84,14 +85,25 @@ def file_kind(name: str, file: str, model: str, columns: str, shape: tuple[Add, 
 def read_kind(
     kind: FileKind, files: dict[str, bytes], tpid: str = "", load_id: str = "", separator: str = ","
 ) -> tuple[list[Any], list[Problem]]:
+    """`read_slices` in one go."""
+    return whole(read_slices(kind, files, tpid, load_id, separator))
+
+
+def read_slices(
+    kind: FileKind, files: dict[str, bytes], tpid: str = "", load_id: str = "", separator: str = ","
+) -> Slices[tuple[list[Any], list[Problem]]]:
     """The objects of a kind's files and all their problems. The first problem is the one that the API answers: wrong
     columns and numbers come before values that are read later (durations)."""
     found: Found = {}
     early: list[Problem] = []
     late: list[Problem] = []
     numbers, add = kind.numbers, kind.add
+    done = 0
     for path in files_named(files, kind.file):
         for line, cells in csv_rows(files[path], len(kind.columns), separator):
+            done += 1
+            if not done % SLICE_ROWS:
+                yield
             if isinstance(cells, ApiError):
                 early.append(Problem(path, line, cells.text))
                 continue
@@ -105,7 +117,8 @@ def read_kind(
                 add(found, typed)
             except ApiError as error:
                 late.append(Problem(path, line, error.text))
-    return kind.finish(tpid, load_id, found), early + late
+    objects = yield from listed_in_slices(kind.finish(tpid, load_id, found))
+    return objects, early + late
 
 
 def _read_numbers(numbers: Numbers, cells: list[Any]) -> int | None:
@@ -152,8 +165,8 @@ def listed(
         else:
             rows.append(item)
 
-    def finish(tpid: str, load_id: str, found: Found) -> list[Any]:
-        return [cls(tpid, name, rows) for name, rows in found.items()]
+    def finish(tpid: str, load_id: str, found: Found) -> Iterable[Any]:
+        return (cls(tpid, name, rows) for name, rows in found.items())
 
     field = cls.__struct_fields__[2]
     return add, finish, lambda item: (cells(item.ID, row) for row in getattr(item, field))
@@ -186,8 +199,8 @@ def _timings() -> tuple[Add, Finish, Cells]:
     def add(found: Found, row: list[Any]) -> None:
         found[row[0]] = row
 
-    def finish(tpid: str, load_id: str, found: Found) -> list[Any]:
-        return [tp.TPTiming(tpid, *row) for row in found.values()]
+    def finish(tpid: str, load_id: str, found: Found) -> Iterable[Any]:
+        return (tp.TPTiming(tpid, *row) for row in found.values())
 
     return add, finish, lambda t: [(t.ID, t.Years, t.Months, t.MonthDays, t.WeekDays, t.Time)]
 
@@ -249,8 +262,8 @@ def _account_actions() -> tuple[Add, Finish, Cells]:
     def add(found: Found, row: list[Any]) -> None:
         found[str(len(found))] = row
 
-    def finish(tpid: str, load_id: str, found: Found) -> list[Any]:
-        return [tp.TPAccountActions(tpid, load_id, *row) for row in found.values()]
+    def finish(tpid: str, load_id: str, found: Found) -> Iterable[Any]:
+        return (tp.TPAccountActions(tpid, load_id, *row) for row in found.values())
 
     def cells(a: tp.TPAccountActions) -> list[tuple[Any, ...]]:
         return [(a.Tenant, a.Account, a.ActionPlanId, a.ActionTriggersId, a.AllowNegative, a.Disabled)]

@@ -20,12 +20,10 @@ from cgr_cluster.tariffs.applying import (
     finish,
     load_store,
     loader,
-    refused_as_server_error,
     remove_store,
     write,
 )
 from cgr_cluster.tariffs.deck import LOAD_ORDER, Deck, unzip_files, write_deck, zip_files
-from cgr_cluster.tariffs.loading import Loaded, Loader
 from cgr_cluster.tariffs.rows import read_kind
 from cgr_cluster.tariffs.tp_store import KIND, all_of
 
@@ -78,13 +76,13 @@ def _of_ids(part: Part, kind: str, tpid: str, ids: Iterable[str]) -> list[Any]:
 def _load_parts(part: Part, deck: Deck) -> Remaining:
     """Load some objects; of the timings only what plans copy."""
 
-    def load() -> Loaded:
-        loading: Loader = loader(part)
+    loading = loader(part)
+    try:
         for kind in LOAD_ORDER:
             loading.load_kind(kind.name, deck.get(kind.name, []))
-        return loading.result()
-
-    return write(part, refused_as_server_error(load))
+    except ApiError as error:
+        raise server_error(error) from None
+    return write(part, loading.result())
 
 
 class AttrLoadDestination(Params, go="v1.AttrLoadDestination"):
