@@ -27,7 +27,7 @@ NANO = 1_000_000_000
 def post_cdrs(op: Operation, session: Session) -> Steps[list[ApiError]]:
     """Post the CDR of every run, without chargers; a run that fails does not keep the others back. Answers the failures."""
     failures = []
-    stages = msgspec.structs.replace(configured(op.generation), chargers=False)
+    stages = msgspec.structs.replace(configured(op.generation), attributes=False, chargers=False)
     for run in session.runs:
         rated = stages.rate or run.request_type in ALWAYS_RATED
         event = CGREvent(session.tenant, op.new_uuid(), None, cdr_event(session, run), {})
