@@ -145,9 +145,6 @@ class Process:
             connection.flush()
 
     def _from_worker(self, link: bytes, data: bytes) -> None:
-        if not data:  # a worker's socket has connected
-            self.core.unknown(link)
-            return
         try:
             message = wire.decode_from_worker(data)
         except msgspec.DecodeError as error:

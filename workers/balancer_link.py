@@ -21,6 +21,7 @@ from workers.options import NodeOptions
 logger = logging.getLogger("cgr_cluster.worker")
 
 REPLY_TO = "balancer"
+ANSWERS_QUEUED = 100_000  # messages for a balancer that does not read
 
 
 class BalancerLink:
@@ -39,6 +40,8 @@ class BalancerLink:
         self._socket.setsockopt(zmq.LINGER, 0)
         self._socket.setsockopt(zmq.RECONNECT_IVL, 10)
         self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, 200)
+        self._socket.setsockopt(zmq.IMMEDIATE, 1)  # nothing is kept for a balancer that is not there
+        self._socket.setsockopt(zmq.SNDHWM, ANSWERS_QUEUED)
         self._socket.setsockopt(zmq.ROUTING_ID, wire.worker_link(engine.worker, incarnation))
         self._socket.connect(options.balancer_address)
         self._loop = asyncio.get_running_loop()
@@ -49,7 +52,12 @@ class BalancerLink:
         self._acked = 0
         self._items: list[wire.AnswerItem] = []
         self._tenant = ""
+        self._greet_regularly()
+
+    def _greet_regularly(self) -> None:
+        """A balancer that was started again knows nobody: nothing else tells it of this worker."""
         self.greet()
+        self._greeting = self._loop.call_later(wire.HELLO_SECONDS, self._greet_regularly)
 
     def greet(self) -> None:
         engine = self._engine
@@ -85,14 +93,17 @@ class BalancerLink:
         self._send(wire.Leaving(self._engine.worker))
 
     def close(self) -> None:
+        self._greeting.cancel()
         self._loop.remove_reader(self._socket.fileno())
         self._socket.close()
 
     def _send(self, message: wire.FromWorker) -> None:
         try:
             self._socket.send(wire.encode(message), zmq.NOBLOCK)
-        except zmq.Again:
-            raise RuntimeError("the balancer does not read: the queue of answers is full") from None
+        except zmq.Again:  # it is down, and so are its clients' connections; a Hello is repeated
+            if isinstance(message, wire.Answers) and message.items:
+                logger.warning("no balancer: %d answers are dropped", len(message.items))
+            return
         if not self._scheduled:  # a send may swallow the descriptor's edge: look for input afterwards
             self._scheduled = True
             self._loop.call_soon(self._readable)

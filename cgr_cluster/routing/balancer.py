@@ -272,9 +272,8 @@ class Balancer:
         """A message from the worker behind `link`."""
         if isinstance(message, wire.Answers):
             worker = self._links.get(link)
-            if worker is None:  # this balancer is new to it, or it is an earlier incarnation (which is not there)
-                self.unknown(link)
-                return
+            if worker is None:
+                return  # of an earlier incarnation, or for an earlier balancer
             worker.credits = wire.CREDITS - (worker.batches - message.taken)
             for item in message.items:
                 self._answer(item.uid, item.failed, item.body, now_ns)
@@ -288,11 +287,6 @@ class Balancer:
             leaving = self._links.get(link)
             if leaving is not None:
                 leaving.leaving = True
-
-    def unknown(self, link: bytes) -> None:
-        """Something came from a link that has not said Hello (this balancer is new to it)."""
-        if link not in self._links:
-            self._out.append((link, wire.Welcome(wire.VERSION, self.name)))
 
     def _hello(self, link: bytes, hello: wire.Hello) -> None:
         if hello.version != wire.VERSION:

@@ -4,8 +4,10 @@ The worker is a DEALER whose routing id is `worker_link(number, incarnation)`; t
 worker from its `Hello` on. One message is one frame (behind the routing id on the ROUTER's side).
 
 Conversation
-    worker → Hello                       first message of every incarnation, and again when `default_tenant` changes
-    balancer → Welcome                   from now on the worker gets batches; unanswered requests come again, same uid
+    worker → Hello                       first message of every incarnation, and again when `default_tenant` changes and
+                                         every HELLO_SECONDS: a balancer that was started again knows nobody
+    balancer → Welcome                   the first Hello of an incarnation was read; batches follow, calls that an earlier
+                                         incarnation has not answered first, with the same uid
     balancer → Batch(number=n)           all requests of one balancer turn for this worker
     worker → Answers(taken=n, ...)       `taken` gives the credit back: the worker has read batch n. At most CREDITS
                                          batches are on the way; so send it when the turn that read it ends, with
@@ -24,6 +26,7 @@ from __future__ import annotations
 import msgspec
 
 VERSION = 1
+HELLO_SECONDS = 0.2
 CREDITS = 2  # batches on the way to one worker
 NO_DEADLINE = -1
 ALL_CLIENTS = "*"  # connection of a Tell that goes to every two-way client of the balancer
