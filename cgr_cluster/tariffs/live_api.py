@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from cgr_cluster.accounts.joining import group_owner
 from cgr_cluster.accounts.types import SharedGroupMembers
-from cgr_cluster.engine.domain import Operation, Part, Steps, everywhere, step
+from cgr_cluster.engine.domain import Operation, Part, Steps, step
 from cgr_cluster.events.times import format_instant, parse_time
 from cgr_cluster.filters.timings import active_at
 from cgr_cluster.rating.reference import (
@@ -325,8 +326,8 @@ def remove_rating_profile(part: Part, params: AttrRemoveRatingProfile) -> str:
 
 @step("tariffs.group_members", reads=True)
 def group_members(part: Part, group_id: str) -> list[str]:
-    """Members of the group as far as this worker's shards hold them."""
-    return [name for key, found in part.all(SharedGroupMembers) if key == group_id for name in found.members]
+    found = part.read(SharedGroupMembers, group_id)
+    return [] if found is None else found.members
 
 
 @method("APIerSv1.GetSharedGroup")
@@ -334,13 +335,12 @@ def get_shared_group(op: Operation, params: str) -> Steps[Any]:
     group: SharedGroup | None = op.generation.get("shared_group", params)
     if group is None:
         return {"Id": "", "AccountParameters": None, "MemberIds": None}
-    found = yield everywhere(group_members, params)
-    members = {name: True for names in found for name in names}
+    members = yield group_members.at(group_owner(params), params)
     return {
         "Id": group.id,
         "AccountParameters": {
             account: {"Strategy": parameters.strategy, "RatingSubject": parameters.rating_subject}
             for account, parameters in group.account_parameters.items()
         },
-        "MemberIds": members or None,
+        "MemberIds": dict.fromkeys(members, True) or None,
     }

@@ -14,6 +14,7 @@ from cgr_cluster import services
 from cgr_cluster.accounts.types import Account
 from cgr_cluster.node.node import Node
 from cgr_cluster.tariffs import api, tp_api
+from cgr_cluster.tariffs.slices import SLICE_ROWS
 
 assert services and api and tp_api  # declare the services and methods
 
@@ -226,3 +227,38 @@ def test_one_unknown_destination_removes_none(client: Client) -> None:
     client.ok("SetDestination", {"Id": "D", "Prefixes": ["1"]})
     assert client.error("RemoveDestination", {"DestinationIDs": ["D", "NO"]}) == "NOT_FOUND"
     assert client.ok("GetDestination", "D")["Prefixes"] == ["1"]
+
+
+def test_members_of_a_shared_group(client: Client, tmp_path: Path) -> None:
+    client.ok("LoadTariffPlanFromFolder", {"FolderPath": folder(tmp_path, RATING)})
+    assert client.ok("GetSharedGroup", "G")["MemberIds"] is None
+    for account in ("a", "b"):
+        balance = {"ID": "B", "SharedGroups": "G"}
+        client.ok("AddBalance", {"Account": account, "BalanceType": "*monetary", "Value": 1, "Balance": balance})
+    assert client.ok("GetSharedGroup", "G") == {
+        "Id": "G",
+        "AccountParameters": {"*any": {"Strategy": "*lowest", "RatingSubject": ""}},
+        "MemberIds": {"cgrates.org:a": True, "cgrates.org:b": True},
+    }
+
+
+def test_a_long_load_leaves_turns_to_others(tmp_path: Path) -> None:
+    node = Node(1)
+    rows = "".join(f"D{n},{n}\n" for n in range(5 * SLICE_ROWS))
+    load = node.send("APIerSv1.LoadTariffPlanFromFolder", {"FolderPath": folder(tmp_path, {"Destinations.csv": rows})})
+    assert node.call("APIerSv1.GetDestination", "D7")["error"] == "NOT_FOUND"  # answered while it is under way
+    assert node.wait(load)["result"] == "OK"
+    assert node.call("APIerSv1.GetDestination", "D7")["result"] == {"Id": "D7", "Prefixes": ["7"]}
+
+
+def test_a_load_survives_a_crash_at_any_event(tmp_path: Path) -> None:
+    path = folder(tmp_path, {**RATING, **ACCOUNTS})
+    whole = Node(3)
+    whole.call("APIerSv1.LoadTariffPlanFromFolder", {"FolderPath": path})
+    for event in range(1, whole.events + 1):
+        client = Client(3)
+        client.node.crash_at = {event}
+        client.ok("LoadTariffPlanFromFolder", {"FolderPath": path})
+        assert client.node.crashes == 1
+        assert client.ok("GetRatingPlan", "P")["Id"] == "P"
+        assert all(client.account(f"cgrates.org:acc{n}") is not None for n in range(20)), event
