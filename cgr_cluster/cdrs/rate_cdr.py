@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from cgr_cluster.accounts.steps import debit, debit_monetary, refund_increments
+from cgr_cluster.actions.dynaprepaid import run_dynaprepaid_plans
 from cgr_cluster.cdrs.conversion import RATED_ANEW
 from cgr_cluster.cdrs.session_costs import look_up
 from cgr_cluster.cdrs.types import CDR, NOT_RATED_NANO, SessionCost
@@ -110,16 +111,18 @@ def _rate(op: Operation, cdr: CDR) -> Steps[None]:
 
 
 def _debit(op: Operation, cdr: CDR) -> Steps[CallCost]:
-    owner = account_owner(cdr.tenant, cdr.account)
-    descriptor = _descriptor(cdr)
+    """Debit the account; `*dynaprepaid` makes one that is not there and tries once more."""
+    command = debit.at(account_owner(cdr.tenant, cdr.account), _descriptor(cdr))
     try:
-        cost: CallCost = yield debit.at(owner, descriptor)
+        cost: CallCost = yield command
+        return cost
     except ApiError as error:
         if cdr.request_type != "*dynaprepaid" or error.text != "ACCOUNT_NOT_FOUND":
             raise
-        if not op.generation.config("cdrs").get("scheduler_conns"):
-            raise missing(["connIDs"]) from None
-        raise
+    if not op.generation.config("cdrs").get("scheduler_conns"):
+        raise missing(["connIDs"])
+    yield from run_dynaprepaid_plans(op, cdr.tenant, cdr.account)
+    cost = yield command
     return cost
 
 
