@@ -45,6 +45,7 @@ logger = logging.getLogger("cgr_cluster.worker")
 
 OUTSIDE_THREADS = 4
 PEERS_SECONDS = 20.0  # the leader must have answered by then
+LEADER_SECONDS = 3.0  # the leader waits so long for the others
 STOP_SECONDS = 5.0  # operations under way at a graceful stop may take so long to end
 
 
@@ -62,6 +63,7 @@ class ShardProcess:
         self._durable = 0
         self._alarm: asyncio.TimerHandle | None = None
         self._peers: dict[int, int] = {}  # other worker → its incarnation
+        self._answered: set[int] = set()  # other workers that have answered this incarnation's greeting
         self._outlets: dict[int, Outlet] = {}
         self._pool = ThreadPoolExecutor(OUTSIDE_THREADS, "outside")
         self._stop = asyncio.Event()
@@ -90,6 +92,8 @@ class ShardProcess:
             if other != self.number:
                 self._outlets[other] = Outlet(context, self.options.mesh_address(other))
         self._greet(self._outlets, True)
+        if not self._outlets:
+            self._caught_up.set()
         self.store = StoreLink(context, self.options, self.incarnation, self.engine, self._give)
         await self._catch_up()
         self._schedule()
@@ -107,13 +111,17 @@ class ShardProcess:
         self._stop.set()
 
     async def _catch_up(self) -> None:
-        """Wait until this worker has the leader's reference data."""
-        if self.engine.shard_map[0] == self.number:
-            return
+        """Wait until this worker has the leader's reference data and the leader knows that it must keep it up to date.
+
+        The leader waits for the others in turn, so that none serves with older data than a Set that it has answered; one
+        that does not come in time is not live."""
+        leader = self.engine.shard_map[0] == self.number
         try:
-            await asyncio.wait_for(self._caught_up.wait(), PEERS_SECONDS)
+            await asyncio.wait_for(self._caught_up.wait(), LEADER_SECONDS if leader else PEERS_SECONDS)
         except asyncio.TimeoutError:
-            raise SystemExit(f"the leader (worker {self.engine.shard_map[0]}) has not answered") from None
+            if not leader:
+                raise SystemExit(f"the leader (worker {self.engine.shard_map[0]}) has not answered") from None
+            logger.warning("the leader begins while only %d other workers are live", len(self._answered))
 
     async def _finish(self) -> None:
         """A graceful stop: the balancer sends nothing new; what is under way ends, and the log has it."""
@@ -255,8 +263,12 @@ class ShardProcess:
         self.engine.peer_generation(hello.worker, hello.generation)
         if hello.answer:
             self._greet([hello.worker], False)
-        if hello.worker == self.engine.shard_map[0]:
-            self._wait_for_generation(hello.generation)
+        else:  # it knows this worker from now on
+            self._answered.add(hello.worker)
+            if hello.worker == self.engine.shard_map[0]:
+                self._wait_for_generation(hello.generation)
+        if self.engine.shard_map[0] == self.number and len(self._answered) == len(self._outlets):
+            self._caught_up.set()
         self._schedule()
 
     def _wait_for_generation(self, number: int) -> None:

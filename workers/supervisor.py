@@ -204,7 +204,7 @@ class Supervisor:
                     os.write(child.down, STOP)
                 except BrokenPipeError:
                     pass  # it has ended by itself; it is reaped below
-            if not self._wait(lambda g=group: not any(child.pid for child in g), STOP_SECONDS):
+            if not self._wait(lambda g=group: not any(child.pid for child in g), STOP_SECONDS):  # type: ignore[misc]
                 for child in group:
                     if child.pid:
                         logger.error(
@@ -212,7 +212,7 @@ class Supervisor:
                         )
                         self.status = 1
                         os.kill(child.pid, signal.SIGKILL)
-                self._wait(lambda g=group: not any(child.pid for child in g), STOP_SECONDS)
+                self._wait(lambda g=group: not any(child.pid for child in g), STOP_SECONDS)  # type: ignore[misc]
         logger.info("stopped")
 
 

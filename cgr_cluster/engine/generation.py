@@ -131,8 +131,8 @@ class Generation:
         """`build(self)`, computed once. With `kinds` it is kept over generations in which these kinds do not change."""
         entry = self._derived.get(build)
         if entry is None:
-            tables = tuple(self._tables.get(kind) for kind in kinds) if kinds else (self.number, self)
-            entry = self._previous_derived.get(build)
+            tables = tuple(self._tables.get(kind) for kind in kinds)
+            entry = self._previous_derived.get(build) if kinds else None
             if entry is None or entry[0] != tables:
                 entry = (tables, build(self))
             self._derived[build] = entry
@@ -146,7 +146,8 @@ class Generation:
         new._tables = dict(self._tables)
         new._reverse = self._reverse
         new._derived = {}
-        new._previous_derived = {**self._previous_derived, **self._derived}
+        kept = {**self._previous_derived, **self._derived}
+        new._previous_derived = {build: entry for build, entry in kept.items() if entry[0]}
         by_kind: dict[str, dict[str, bytes | None]] = {}
         for kind, key, value in changes:
             by_kind.setdefault(kind, {})[key] = value
