@@ -173,6 +173,7 @@ def listed(
 
 
 def _rate_slots() -> tuple[Add, Finish, Cells]:
+    """Slots that repeat are one object; which were seen is forgotten with each finished reading."""
     shared: dict[tuple[Any, ...], tp.RateSlot] = {}
 
     def make(row: list[Any]) -> tp.RateSlot:
@@ -181,18 +182,19 @@ def _rate_slots() -> tuple[Add, Finish, Cells]:
         if slot is None:
             for duration in row[3:]:
                 parse_duration(duration)
-            if len(shared) > _SHARED_SLOTS:
-                shared.clear()
             slot = shared[key] = tp.RateSlot(*key)
         return slot
 
-    return listed(
+    add, finish, cells = listed(
         tp.TPRate, make,
         lambda name, s: (name, s.ConnectFee, s.Rate, s.RateUnit, s.RateIncrement, s.GroupIntervalStart),
     )  # fmt: skip
 
+    def forget(tpid: str, load_id: str, found: Found) -> Iterable[Any]:
+        shared.clear()
+        return finish(tpid, load_id, found)
 
-_SHARED_SLOTS = 100_000  # distinct slots remembered for sharing
+    return add, forget, cells
 
 
 def _timings() -> tuple[Add, Finish, Cells]:

@@ -321,6 +321,7 @@ def export_tp_to_zip_string(op: Operation, params: AttrDirExportTP) -> Steps[str
 def export_tp_to_folder(op: Operation, params: AttrDirExportTP) -> Steps[dict[str, Any]]:
     files = yield from _export(params)
     written = {"tpexport.zip": zip_files(files)} if params.Compress else files
-    path = params.ExportPath or f"/tmp/{params.TPid}"
+    folder = str(op.generation.config("general").get("tpexport_dir", ""))
+    path = params.ExportPath or f"{folder}/{str(params.TPid).replace('/', '_')}"
     yield outside("write_folder", path, written)
     return {"ExportPath": path, "ExportedFiles": sorted(files), "Compressed": bool(params.Compress)}
