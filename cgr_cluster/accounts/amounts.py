@@ -48,7 +48,7 @@ def round_system(balance_type: str, value: int) -> int:
 def nano_of(number: float | int | Decimal) -> int:
     """A number of the API in nano, half up. Raises `ApiError` beyond 10^15 units."""
     value = Decimal(repr(number)) if isinstance(number, float) else Decimal(number)
-    if not value.is_finite() or abs(value) > MAX_UNITS * NANO:
+    if not value.is_finite() or abs(value) > MAX_UNITS:
         raise ApiError(f"amount out of range: {number}")
     return int((value * NANO).quantize(Decimal(1), ROUND_HALF_UP, _EXACT))
 

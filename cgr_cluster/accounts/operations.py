@@ -231,12 +231,3 @@ def move_in(
         list_of(account, balance_type).append(balance)
     balance.value = round_system(balance_type, balance.value + amount)
     return balance
-
-
-def keep_stored_balances(account: Account, stored: Account | None, now_ns: int) -> None:
-    """The writing rule of 20 §2.1: an account without any balance takes over those of the stored one, unless they are
-    all expired."""
-    if not account.balances and stored is not None and stored.balances:
-        held = [b for balances in stored.balances.values() for b in balances]
-        if any(not b.expired(now_ns) for b in held):
-            account.balances = stored.draft().balances
