@@ -35,6 +35,7 @@ class _RefusedError(Exception):
     """The fast path leaves this document to the slow decoder."""
 
 
+@functools.cache
 def _union(annotation: Any) -> tuple[Any, ...]:
     origin = typing.get_origin(annotation)
     return typing.get_args(annotation) if origin in (typing.Union, types.UnionType) else (annotation,)
@@ -44,6 +45,7 @@ def _is_object(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, msgspec.Struct) and annotation is not Instant
 
 
+@functools.cache
 def _fields(struct: Any) -> dict[str, Any]:
     return {field.name: field.type for field in msgspec.structs.fields(struct)}
 
@@ -51,9 +53,11 @@ def _fields(struct: Any) -> dict[str, Any]:
 def build(annotation: Any, value: Any) -> Any:
     """`value`, as the slow decoder gives it, as an object of `annotation`: members that a Struct leaves out are
     dropped, null becomes None where the annotation allows it and the empty value where not."""
+    if annotation is Any or (value is not None and (annotation is str or annotation is bool)):
+        return value
     members = _union(annotation)
     if value is None:
-        if annotation is Any or type(None) in members:
+        if type(None) in members:
             return None
         return Instant.of(0) if members[0] is Instant else (typing.get_origin(members[0]) or members[0])()
     for member in members:
@@ -67,6 +71,8 @@ def build(annotation: Any, value: Any) -> Any:
             return built if origin is list else tuple(built)
         if origin is dict and isinstance(value, dict):
             inner = typing.get_args(member)[1]
+            if inner is Any:
+                return value
             return {name: build(inner, item) for name, item in value.items()}
     return value
 

@@ -14,7 +14,7 @@ import pytest
 import cgr_cluster
 from cgr_cluster.events.instant import Instant
 from cgr_cluster.rpc.decode import go_type_of
-from cgr_cluster.rpc.registry import REGISTRY, Params
+from cgr_cluster.rpc.registry import REGISTRY
 from cgr_cluster.rpc.schema import Shape, schema
 
 KINDS: dict[str, tuple[type, ...]] = {
@@ -62,8 +62,8 @@ def type_faults(place: str, annotation: Any, shape: Shape) -> list[str]:
     if shape.kind == "object":
         if origin is dict:
             return []
-        if not (isinstance(member, type) and issubclass(member, Params)):
-            return [f"{place}: {member} must be a Params type, as {shape.go_type} is an object"]
+        if not (isinstance(member, type) and issubclass(member, msgspec.Struct)):
+            return [f"{place}: {member} must be a Struct, as {shape.go_type} is an object"]
         return faults(member, shape.go_type)
     if origin not in KINDS[shape.kind]:
         return [f"{place}: is {member}, {shape.go_type} is a {shape.kind}"]
