@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Any
 
+from cgr_cluster.engine.codec import pack, unpack
 from cgr_cluster.engine.domain import Operation, Part, Steps, outside, step
 from cgr_cluster.engine.owner import LEADER
 from cgr_cluster.rpc.errors import ApiError, not_found, require, server_error
@@ -23,8 +24,9 @@ from cgr_cluster.tariffs.applying import (
     remove_store,
     write,
 )
-from cgr_cluster.tariffs.deck import LOAD_ORDER, Deck, unzip_files, write_deck, zip_files
-from cgr_cluster.tariffs.rows import read_kind
+from cgr_cluster.tariffs.deck import LOAD_ORDER, Deck, unzip_files, warn_of_unloaded, write_deck, zip_files
+from cgr_cluster.tariffs.rows import read_slices
+from cgr_cluster.tariffs.slices import listed_in_slices, paced
 from cgr_cluster.tariffs.tp_store import KIND, all_of
 
 
@@ -240,21 +242,11 @@ class AttrImportTPZipFile(Params, go="v1.AttrImportTPZipFile"):
     File: bytes = b""
 
 
-@step("tariffs.import_files")
-def import_files(part: Part, tpid: str, files: dict[str, bytes], load_id: str, separator: str) -> bool:
-    """Store the rows of the files that the folder itself has names of. A bad file is left out; answers whether none was."""
-    here = {path for path in files if len(PurePosixPath(path).parts) == 1}
-    whole = True
-    for kind in LOAD_ORDER:
-        if kind.file not in here:
-            continue
-        items, problems = read_kind(kind, files, tpid, load_id, separator)
-        if problems:
-            whole = False
-            continue
-        for item in items:
-            tp_store.put(part, KIND[kind.name], item)
-    return whole
+@step("tariffs.store_objects")
+def store_objects(part: Part, objects: list[tuple[str, bytes]]) -> None:
+    """Store (kind, packed object) entries, each in place of the object of the same id."""
+    for kind, packed in objects:
+        tp_store.put(part, KIND[kind], unpack(KIND[kind].type, packed))
 
 
 @method("APIerSv1.ImportTariffPlanFromFolder", owner=LEADER_RULE, changes=True, deadline_s=None)
@@ -278,7 +270,20 @@ def import_tp_zip_file(op: Operation, params: AttrImportTPZipFile) -> Steps[str]
 
 
 def _import(tpid: str, files: dict[str, bytes], load_id: str, separator: str) -> Steps[None]:
-    whole = yield import_files.at(LEADER, tpid, files, load_id, separator)
+    """Store the rows of the files whose names the folder itself has. A bad file is left out, the others are stored."""
+    warn_of_unloaded(files)
+    here = {path for path in files if len(PurePosixPath(path).parts) == 1}
+    objects: list[tuple[str, bytes]] = []
+    whole = True
+    for kind in LOAD_ORDER:
+        if kind.file not in here:
+            continue
+        items, problems = yield from paced(read_slices(kind, files, tpid, load_id, separator))
+        if problems:
+            whole = False
+            continue
+        objects += yield from paced(listed_in_slices((kind.name, pack(item)) for item in items))
+    yield store_objects.at(LEADER, objects)
     if not whole:
         raise server_error("PARTIALLY_EXECUTED")
 
