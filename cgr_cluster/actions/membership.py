@@ -89,9 +89,15 @@ def add_pending(part: Part, account_id: str, actions_id: str) -> None:
         pending.actions_ids.append(actions_id)
 
 
-def members_here(part: Part, plan_id: str, membership: str) -> list[str]:
-    """Accounts of the plan in this shard (in all shards of the worker under `everywhere`), sorted."""
-    return sorted(key for key, links in part.all(AccountPlans) if links.plans.get(plan_id) == membership)
+def members_here(part: Part, plan_id: str, membership: str) -> tuple[list[str], int]:
+    """Accounts of the plan in this shard, sorted, and how many accounts of the shard have any plan."""
+    found, scanned = [], 0
+    for account_id, links in part.all(AccountPlans):
+        scanned += 1
+        if links.plans.get(plan_id) == membership:
+            found.append(account_id)
+    found.sort()
+    return found, scanned
 
 
 @step("actions.attach", idempotent=True)

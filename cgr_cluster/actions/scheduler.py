@@ -12,8 +12,6 @@ Reloads are coalesced: while one is under way, any number of requests make one m
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from cgr_cluster.accounts.types import Account
@@ -21,7 +19,19 @@ from cgr_cluster.actions.membership import NO_ACCOUNT, AccountPlans, PendingActi
 from cgr_cluster.actions.runs import run_each
 from cgr_cluster.actions.schedule import delay_of, is_asap, next_run
 from cgr_cluster.actions.types import ActionPlan, ActionTiming
-from cgr_cluster.engine.domain import Part, Steps, everywhere, step, stored, task, timer, together
+from cgr_cluster.engine.domain import (
+    Operation,
+    Part,
+    Steps,
+    everywhere,
+    exclusive,
+    sleep,
+    step,
+    stored,
+    task,
+    timer,
+    together,
+)
 from cgr_cluster.engine.owner import LEADER, SHARDS, Owner
 from cgr_cluster.filters.lists import find_filter
 from cgr_cluster.filters.rules import compile_rule
@@ -29,6 +39,8 @@ from cgr_cluster.filters.view import View
 
 RUNS_PER_TASK = 64  # accounts that one task runs
 SHARDS_AT_ONCE = 16  # shards that are asked together
+ENOUGH = 2_000  # objects looked at before an operation lets other work go first
+PAUSE_NS = 1_000_000  # how long it then waits
 MISSED_NS = 60_000_000_000  # a run that is later than this was missed
 RELOAD_LIMIT_NS = 600_000_000_000  # a reload that takes longer is taken for lost
 TIMER = "scheduler"
@@ -86,14 +98,18 @@ def request_reload(part: Part) -> None:
 
 
 @task("actions.reload")
-def reload(op: Any) -> Steps[None]:
+def reload(op: Operation) -> Steps[None]:
     """Run the pending tasks, then rebuild the queue."""
     if not (yield begin_reload.at(LEADER)):
         return
     while True:
         found = yield everywhere(shards_with_tasks)
+        looked_at = 0
         for number in sorted({number for numbers in found for number in numbers}):
-            yield start_tasks.at(shard_owner(number))
+            looked_at += yield start_tasks.at(shard_owner(number))
+            if looked_at > ENOUGH:
+                looked_at = 0
+                yield sleep(PAUSE_NS)
         if not (yield end_reload.at(LEADER)):
             return
 
@@ -136,13 +152,14 @@ def _shard_of(account_id: str) -> int:
 
 
 @step("actions.start_tasks")
-def start_tasks(part: Part) -> None:
-    """Take the tasks of one shard and let them run. Those that `schedulers.filters` leave out are dropped."""
+def start_tasks(part: Part) -> int:
+    """Take the tasks of one shard and let them run; how many. Those that `schedulers.filters` leave out are dropped."""
     runs: list[tuple[str, str]] = []
     for account_id, pending in list(part.all(PendingActions)):
         part.delete(PendingActions, account_id)
         runs += [(account_id, actions_id) for actions_id in pending.actions_ids]
     _spawn_runs(part, runs)
+    return len(runs)
 
 
 def _spawn_runs(part: Part, runs: list[tuple[str, str]]) -> None:
@@ -152,8 +169,13 @@ def _spawn_runs(part: Part, runs: list[tuple[str, str]]) -> None:
 
 
 @task("actions.run_accounts")
-def run_accounts(op: Any, runs: list[tuple[str, str]]) -> Steps[None]:
-    """Run action groups on accounts, (account id, actions id) each. What fails is logged by the run."""
+def run_accounts(op: Operation, runs: list[tuple[str, str]]) -> Steps[None]:
+    """Run action groups on accounts, (account id, actions id) each. What fails is logged by the run.
+
+    A worker runs one such task at a time and pauses in between, so that a large plan leaves room for calls.
+    """
+    yield exclusive("actions.run_accounts")
+    yield sleep(PAUSE_NS)
     yield from run_each(runs)
 
 
@@ -218,17 +240,8 @@ def queue(part: Part) -> list[tuple[ScheduledTiming, ActionPlan, ActionTiming]]:
 
 
 @timer("actions.due")
-def due(op: Any) -> Steps[None]:
-    """The earliest timing of the queue is due."""
-    runs = yield take_due.at(LEADER)
-    for run in runs:
-        yield from start_run(run)
-
-
-@step("actions.take_due")
-def take_due(part: Part) -> list[DueRun]:
-    """The runs that are due now, in order; their timings go back into the queue."""
-    runs = []
+def due(part: Part) -> None:
+    """Take the runs that are due now out of the queue and let each go its way; their timings go back."""
     state = part.read(SchedulerState, _KEY)
     stopped = state is not None and state.stopped
     zone = zone_of(part)
@@ -239,12 +252,11 @@ def take_due(part: Part) -> list[DueRun]:
         assert timing.timing is not None
         once = delay_of(timing.timing) is not None
         if not stopped and (once or part.now_ns - entry.next_ns <= MISSED_NS):
-            runs.append(DueRun(plan.id, plan.membership, timing.actions_id))
+            part.spawn("actions.start_run", DueRun(plan.id, plan.membership, timing.actions_id))
         if not stopped and not once:
             _schedule(part, plan, timing, zone)
     _drop_gone(part)
     _set_timer(part)
-    return runs
 
 
 def _drop_gone(part: Part) -> None:
@@ -254,58 +266,72 @@ def _drop_gone(part: Part) -> None:
             part.delete(ScheduledTiming, uuid)
 
 
-def start_run(run: DueRun) -> Steps[None]:
+@task("actions.start_run")
+def start_run(op: Operation, run: DueRun) -> Steps[None]:
     """Let a timing's group run on all accounts of its plan, in the background; without accounts once, on none."""
-    members = 0
+    members = looked_at = 0
     for start in range(0, SHARDS, SHARDS_AT_ONCE):
-        counts = yield together(
+        found = yield together(
             [
                 start_run_here.at(shard_owner(number), run.plan_id, run.membership, run.actions_id)
                 for number in range(start, start + SHARDS_AT_ONCE)
             ]
         )
-        members += sum(count for count in counts if isinstance(count, int))
+        for here, scanned in found:
+            members += here
+            looked_at += scanned
+        if looked_at > ENOUGH:
+            looked_at = 0
+            yield sleep(PAUSE_NS)
     if members == 0:
         yield from run_each([(NO_ACCOUNT, run.actions_id)])
 
 
 @step("actions.start_run")
-def start_run_here(part: Part, plan_id: str, membership: str, actions_id: str) -> int:
-    """Leave the plan's accounts of one shard in tasks; how many there are."""
-    members = members_here(part, plan_id, membership)
+def start_run_here(part: Part, plan_id: str, membership: str, actions_id: str) -> tuple[int, int]:
+    """Leave the plan's accounts of one shard in tasks. Answers how many there are, and how many have any plan."""
+    members, scanned = members_here(part, plan_id, membership)
     _spawn_runs(part, [(account_id, actions_id) for account_id in members])
-    return len(members)
+    return len(members), scanned
 
 
 def members_of(plans: list[ActionPlan]) -> Steps[list[list[str]]]:
     """The accounts of each plan, from all shards, sorted."""
     out: list[list[str]] = [[] for _ in plans]
     wanted = [(plan.id, plan.membership) for plan in plans]
+    looked_at = 0
     for start in range(0, SHARDS, SHARDS_AT_ONCE):
         found = yield together(
             [members_in_shard.at(shard_owner(n), wanted) for n in range(start, start + SHARDS_AT_ONCE)]
         )
-        for lists in found:
-            if isinstance(lists, Exception):
-                raise lists
+        for answer in found:
+            if isinstance(answer, Exception):
+                raise answer
+            lists, scanned = answer
+            looked_at += scanned
             for place, ids in enumerate(lists):
                 out[place] += ids
+        if looked_at > ENOUGH:
+            looked_at = 0
+            yield sleep(PAUSE_NS)
     for ids in out:
         ids.sort()
     return out
 
 
 @step("actions.members_in_shard", reads=True)
-def members_in_shard(part: Part, plans: list[tuple[str, str]]) -> list[list[str]]:
-    """Accounts of each (plan id, membership) in one shard."""
+def members_in_shard(part: Part, plans: list[tuple[str, str]]) -> tuple[list[list[str]], int]:
+    """Accounts of each (plan id, membership) in one shard, and how many accounts have any plan."""
     out: list[list[str]] = [[] for _ in plans]
+    scanned = 0
     wanted = {plan: place for place, plan in enumerate(plans)}
     for account_id, links in part.all(AccountPlans):
+        scanned += 1
         for link in links.plans.items():
             place = wanted.get(link)
             if place is not None:
                 out[place].append(account_id)
-    return out
+    return out, scanned
 
 
 @step("actions.make_account")

@@ -285,12 +285,14 @@ class Watch:
         found: list[int | None] = []
         balance_type = trigger.balance.type or ""
         if kind in _COUNTER_TYPES:
-            steps: dict[int, int] = {}
-            for one in consumed:
-                for counter in counters.fed_by(account, one, subject, self._evaluator.generation):
-                    steps[id(counter)] = steps.get(id(counter), 0) + one.amount
+            fed = [(one.amount, counters.fed_by(account, one, subject, self._evaluator.generation)) for one in consumed]
             for counter in _watched(account, trigger):
-                found.append(first_holding(trigger, balance_type, counter.value, steps.get(id(counter), 0), count))
+                amounts = [amount if any(one is counter for one in into) else 0 for amount, into in fed]
+                step = sum(amounts)
+                value = counter.value - step
+                for amount in amounts:  # it is looked at after each consumption of an increment
+                    value += amount
+                    found.append(first_holding(trigger, balance_type, value, step, count))
         elif kind == EXPIRED:
             if any(balance.expired(self._evaluator.now.ns) for balance in _balances(account, trigger)):
                 return 1
