@@ -12,6 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from cgr_cluster.node.keys import read_key
 from cgr_cluster.node.outside_effects import json_rpc, send_mail
 from cgr_cluster.node.outside_platform import process_status, read_config
 from cgr_cluster.rpc.errors import ApiError
@@ -56,6 +57,7 @@ def write_folder(path: str, files: dict[str, bytes]) -> None:
 
 OUTSIDE: dict[str, Callable[..., Any]] = {
     "read_folder": read_folder,
+    "read_key": read_key,
     "send_mail": send_mail,
     "json_rpc": json_rpc,
     "write_folder": write_folder,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cgr_cluster.rpc.registry import service
-from cgr_cluster.sessions import api_event, api_life, api_lists, timers
+from cgr_cluster.sessions import api_event, api_life, api_lists, api_stir, timers
 
 service("SessionSv1")
 
-__all__ = ["api_event", "api_life", "api_lists", "timers"]
+__all__ = ["api_event", "api_life", "api_lists", "api_stir", "timers"]

@@ -15,6 +15,7 @@ from cgr_cluster.rpc.errors import ApiError, partially_executed
 from cgr_cluster.rpc.owners import ANY, EVENT
 from cgr_cluster.rpc.registry import method
 from cgr_cluster.sessions.api_life import continue_session, end_request, max_usages, process_cdr_of, rals_error
+from cgr_cluster.sessions.api_stir import authenticate_event, identify_event
 from cgr_cluster.sessions.build import describe
 from cgr_cluster.sessions.charging import smallest
 from cgr_cluster.sessions.flags import Flags
@@ -50,6 +51,7 @@ def process_event(op: Operation, params: EventArgs) -> Steps[dict[str, Any]]:
             if blocker:
                 raise ApiError(error)
             failed = True
+    yield from _stir(op, event, runs, flags, answer)
     if flags.on("*resources"):
         if flags.first("*resources", ("*authorize", "*allocate", "*release")):
             raise ApiError("NOT_CONNECTED: ResourceS")
@@ -81,6 +83,21 @@ def _refuse_unconnected(flags: Flags) -> None:
         raise ApiError("ATTRIBUTES_ERROR:NOT_CONNECTED: AttributeS")
     if flags.on("*routes"):
         raise ApiError("NOT_CONNECTED: RouteS")
+
+
+def _stir(op: Operation, event: CGREvent, runs: list[ChargingRun], flags: Flags, answer: dict[str, Any]) -> Steps[None]:
+    """`*stir_authenticate`, else `*stir_initiate` (30.15)."""
+    if flags.on("*stir_authenticate"):
+        yield from authenticate_event(op, event)
+        if flags.has("*stir_authenticate", DERIVED):
+            for run in runs:
+                yield from authenticate_event(op, run.event)
+    elif flags.on("*stir_initiate"):
+        identities = {RAW: (yield from identify_event(op, event))}
+        if flags.has("*stir_initiate", DERIVED):
+            for run in runs:
+                identities[text_field(run.event.event, "RunID")] = yield from identify_event(op, run.event)
+        answer["STIRIdentity"] = identities
 
 
 def _costs(op: Operation, event: CGREvent, runs: list[ChargingRun], derived: bool) -> dict[str, float]:
