@@ -38,7 +38,7 @@ class Metrics:
             out.append(f"# HELP cgr_{name} {about}")
             out.append(f"# TYPE cgr_{name} {kind}")
             out.extend(
-                f"cgr_{name}{{{labels}}} {value}" if labels else f"cgr_{name} {value}"
+                f"cgr_{name}{{{labels}}} {value:.15g}" if labels else f"cgr_{name} {value:.15g}"
                 for labels, value in values.items()
             )
 
