@@ -10,6 +10,7 @@ from cgr_cluster.actions.types import ActionTrigger, BalanceFilter
 from cgr_cluster.actions.wire import filter_json, timing_json, trigger_json
 from cgr_cluster.events.instant import ZERO, Instant
 from cgr_cluster.events.times import format_instant
+from cgr_cluster.rating.answers import number
 
 _NEVER = format_instant(ZERO)
 _OUT = "*out"
@@ -27,7 +28,7 @@ def balance_json(balance_type: str, balance: Balance) -> dict[str, Any]:
         "ID": balance.id,
         "Value": number_json(balance_type, balance.value),
         "ExpirationDate": format_instant(balance.expiration_date),
-        "Weight": balance.weight,
+        "Weight": number(balance.weight),
         "DestinationIDs": balance.destination_ids,
         "RatingSubject": balance.rating_subject,
         "Categories": balance.categories,
@@ -35,7 +36,7 @@ def balance_json(balance_type: str, balance: Balance) -> dict[str, Any]:
         "Timings": None if balance.timings is None else [timing_json(t) for t in balance.timings],
         "TimingIDs": balance.timing_ids,
         "Disabled": balance.disabled,
-        "Factors": balance.factors,
+        "Factors": None if balance.factors is None else {k: number(v) for k, v in balance.factors.items()},
         "Blocker": balance.blocker,
     }
 
@@ -89,7 +90,7 @@ def _old_balance(balance_type: str, balance: Balance) -> dict[str, Any]:
         "Id": balance.id,
         "Value": number_json(balance_type, balance.value),
         "ExpirationDate": format_instant(balance.expiration_date),
-        "Weight": balance.weight,
+        "Weight": number(balance.weight),
         "DestinationIds": _ids(balance.destination_ids),
         "RatingSubject": balance.rating_subject,
         "Category": _ids(balance.categories),
@@ -111,14 +112,14 @@ def _old_trigger(trigger: ActionTrigger) -> dict[str, Any]:
         "BalanceId": wanted.id or "",
         "BalanceType": wanted.type or "",
         "BalanceDestinationIds": _ids(wanted.destination_ids),
-        "BalanceWeight": wanted.weight or 0,
+        "BalanceWeight": number(wanted.weight or 0),
         "BalanceExpirationDate": _time(wanted.expiration_date),
         "BalanceTimingTags": _ids(wanted.timing_ids),
         "BalanceRatingSubject": wanted.rating_subject or "",
         "BalanceCategory": _ids(wanted.categories),
         "BalanceSharedGroup": _ids(wanted.shared_groups),
         "BalanceDisabled": wanted.disabled or False,
-        "Weight": trigger.weight,
+        "Weight": number(trigger.weight),
         "ActionsId": trigger.actions_id,
         "MinQueuedItems": trigger.min_queued_items,
         "Executed": trigger.executed,
@@ -131,7 +132,7 @@ def _old_counted(balance_type: str, value: int, wanted: BalanceFilter) -> dict[s
         "Id": wanted.id or "",
         "Value": number_json(balance_type, value),
         "ExpirationDate": _time(wanted.expiration_date),
-        "Weight": wanted.weight or 0,
+        "Weight": number(wanted.weight or 0),
         "DestinationIds": _ids(wanted.destination_ids),
         "RatingSubject": wanted.rating_subject or "",
         "Category": _ids(wanted.categories),

@@ -90,7 +90,7 @@ def max_debit(setting: Setting, account: Account | None, descriptor: CallDescrip
     if usable_account.allow_negative:
         return _debit(setting, usable_account, descriptor, descriptor.time_end, index_ns, False)
     dry = _dry_pass(setting, usable_account, descriptor, index_ns)
-    granted = paid_duration_ns(dry[0], dry[1], usable_account, asked)
+    granted = paid_duration_ns(dry[0], dry[1], usable_account, descriptor, asked)
     if descriptor.force_duration and granted < asked:
         raise ApiError("INSUFFICIENT_CREDIT")
     if granted == 0:
@@ -116,12 +116,12 @@ def max_session_time(setting: Setting, account: Account | None, descriptor: Call
     if asked == 0:
         return 0
     run, ledger = _dry_pass(setting, usable_account, descriptor, max(descriptor.duration_index_ns, asked))
-    return paid_duration_ns(run, ledger, usable_account, asked)
+    return paid_duration_ns(run, ledger, usable_account, descriptor, asked)
 
 
-def paid_duration_ns(run: DebitPass, ledger: Ledger, before: Account, asked_ns: int) -> int:
-    """How long what a dry pass paid lasts, at most `asked_ns`; 0 when the connect fee could not be paid. Increments that
-    would take `*default` below zero end the count."""
+def paid_duration_ns(run: DebitPass, ledger: Ledger, before: Account, descriptor: CallDescriptor, asked_ns: int) -> int:
+    """How long what a dry pass paid lasts, at most `asked_ns`; 0 when the connect fee could not be paid. A span that is
+    dearer than the descriptor's MaxRate ends the count, and so do increments that would take `*default` below zero."""
     if run.fee_unpaid:
         return 0
     default = ledger.find_default()
@@ -131,7 +131,10 @@ def paid_duration_ns(run: DebitPass, ledger: Ledger, before: Account, asked_ns: 
         if balance.uuid == default_uuid:
             credit = balance.value
     total = 0
+    most_per_ns = descriptor.max_rate / descriptor.max_rate_unit_ns if descriptor.max_rate_unit_ns > 0 else 0.0
     for span in run.spans:
+        if most_per_ns > 0 and _price_per_ns(span) > most_per_ns:
+            break
         for increment in span.increments:
             count = increment.compress_factor
             info = increment.balance_info
@@ -150,6 +153,18 @@ def paid_duration_ns(run: DebitPass, ledger: Ledger, before: Account, asked_ns: 
             if total >= asked_ns:
                 return asked_ns
     return total
+
+
+def _price_per_ns(span: Timespan) -> float:
+    """The price of the slot at the span's group start."""
+    if span.rate_interval is None:
+        return 0.0
+    usage_ns = max(0, span.duration_index_ns - span.duration_ns)
+    slots = [slot for slot in span.rate_interval.rating.slots if slot.group_interval_start_ns <= usage_ns]
+    if not slots:
+        return 0.0
+    slot = max(slots, key=lambda one: one.group_interval_start_ns)
+    return slot.value / slot.unit_ns if slot.unit_ns else 0.0
 
 
 def empty_cost(descriptor: CallDescriptor, account: Account) -> CallCost:

@@ -176,6 +176,8 @@ def responder_debit_monetary(part: Part, params: CDRParams) -> Json:
         extra_fields=params.ExtraFields or {},
     )
     rated = call_cost(part.generation, descriptor)
+    for span in rated.timespans or ():
+        span.increments = [i for i in span.increments if i.duration_ns or i.cost_nano]  # a debit shows no fee of 0
     cost: CallCost = debit_monetary(part, descriptor, nano_of(params.Cost), rated)
     return call_cost_json(cost)
 

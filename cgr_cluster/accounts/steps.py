@@ -10,6 +10,7 @@ from cgr_cluster.accounts import debit as debits
 from cgr_cluster.accounts import refund as refunds
 from cgr_cluster.accounts.debit import Outcome, Setting
 from cgr_cluster.accounts.money_debit import debit_money
+from cgr_cluster.accounts.shared_groups import joined
 from cgr_cluster.accounts.summary import summarised
 from cgr_cluster.accounts.types import Account, SharedGroupMembers
 from cgr_cluster.actions.execute import hooks_of
@@ -45,9 +46,17 @@ def _own(part: Part, descriptor: CallDescriptor) -> Account | None:
 
 def keep(part: Part, outcome: Outcome) -> CallCost:
     """Store what a debit has changed. `outcome.changed` says whose account event is due (20 §3.10)."""
-    for key, draft in outcome.drafts.items():
-        part.put(Account, key, draft)
+    _store(part, outcome.drafts)
     return outcome.cost
+
+
+def _store(part: Part, drafts: dict[str, Account]) -> None:
+    for key, draft in drafts.items():
+        if draft.triggers:  # their actions may have made shared balances
+            groups = joined(part.generation, draft, part.read(Account, key))
+            if groups:
+                part.spawn("accounts.join", key, groups)
+        part.put(Account, key, draft)
 
 
 @step("accounts.debit")
@@ -81,8 +90,7 @@ def debit_monetary(part: Part, descriptor: CallDescriptor, cost_nano: int, rated
 
 
 def _refunded(part: Part, descriptor: CallDescriptor, drafts: dict[str, Account]) -> AccountSummary | None:
-    for key, draft in drafts.items():
-        part.put(Account, key, draft)
+    _store(part, drafts)
     own = _own(part, descriptor)
     return None if own is None else summarised(own, own)
 

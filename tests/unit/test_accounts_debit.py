@@ -109,6 +109,12 @@ def test_maximum_usage_of_money(bank: Bank, value: float, seconds: int, destinat
         assert (cost.timespans, cost.cost_nano) == (None, 0)
 
 
+def test_dearer_rates_than_asked_for_are_refused(bank: Bank) -> None:
+    bank.account("1001", voice(20), money(5))
+    for most, seconds in ((0.12, 60), (0.11, 20)):
+        assert bank.max_time(call(60, max_rate=most, max_rate_unit_ns=60 * NS)) == seconds * NS
+
+
 def test_an_account_that_may_go_negative_has_no_limit(bank: Bank) -> None:
     bank.account("1001", allow_negative=True)
     assert bank.max_time(call(60)) == -1

@@ -1,0 +1,95 @@
+"""Maximum usage and debits by usage records, whose fields are all texts (spec 70: GetMaxUsage, DebitUsage)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cgr_cluster.accounts.steps import debit, max_session_time
+from cgr_cluster.engine.domain import Operation, Steps
+from cgr_cluster.engine.owner import account_owner
+from cgr_cluster.events.durations import parse_duration
+from cgr_cluster.events.times import parse_time
+from cgr_cluster.rating.types import CallDescriptor
+from cgr_cluster.rpc.errors import ApiError, require, server_error
+from cgr_cluster.rpc.owners import account
+from cgr_cluster.rpc.registry import Params, method
+
+
+class UsageRecord(Params, go="engine.UsageRecordWithAPIOpts"):
+    ToR: str = ""
+    RequestType: str = ""
+    Tenant: str = ""
+    Category: str = ""
+    Account: str = ""
+    Subject: str = ""
+    Destination: str = ""
+    SetupTime: str = ""
+    AnswerTime: str = ""
+    Usage: str = ""
+    ExtraFields: dict[str, str] | None = None
+
+
+class AttrDebitUsageWithOptions(Params, go="v1.AttrDebitUsageWithOptions"):
+    UsageRecord: UsageRecord | None = None
+    AllowNegativeAccount: bool = False
+
+
+def _default_usage(op: Operation, tor: str) -> str:
+    """What a request without Usage asks for: `sessions.default_usage` of the type, else of `*any`."""
+    limits: dict[str, Any] = op.generation.config("sessions").get("default_usage") or {}
+    return str(limits.get(tor) or limits.get("*any") or "3h")
+
+
+def _descriptor(op: Operation, record: UsageRecord, usage: str) -> CallDescriptor:
+    """Raises `SERVER_ERROR: ...` for a time or usage that cannot be read."""
+    general = op.generation.config("general")
+    try:
+        start = parse_time(
+            record.AnswerTime or record.SetupTime or "*now", op.now_ns, str(general.get("default_timezone", "Local"))
+        )
+        usage_ns = parse_duration(usage)
+    except ApiError as error:
+        raise server_error(error) from None
+    return CallDescriptor(
+        tenant=op.tenant(record.Tenant),
+        category=record.Category or str(general.get("default_category", "call")),
+        subject=record.Subject or record.Account,
+        account=record.Account,
+        destination=record.Destination,
+        tor=record.ToR or "*voice",
+        time_start=start,
+        time_end=start.plus(usage_ns),
+        duration_index_ns=usage_ns,
+        extra_fields=record.ExtraFields or {},
+    )
+
+
+@method("APIerSv1.GetMaxUsage", owner=account())
+def get_max_usage(op: Operation, params: UsageRecord) -> Steps[int]:
+    """How long the account may use the service, in nanoseconds (units)."""
+    require(params, "Account", "Destination")
+    descriptor = _descriptor(op, params, params.Usage or _default_usage(op, params.ToR or "*voice"))
+    granted: int = yield max_session_time.at(account_owner(descriptor.tenant, descriptor.account), descriptor)
+    return granted
+
+
+def _debit_usage(op: Operation, record: UsageRecord, allow_negative: bool) -> Steps[str]:
+    require(record, "Account", "Destination", "Usage")
+    descriptor = _descriptor(op, record, record.Usage)
+    descriptor.deny_negative_account = not allow_negative
+    try:
+        yield debit.at(account_owner(descriptor.tenant, descriptor.account), descriptor)
+    except ApiError as error:
+        raise server_error(error) from None
+    return "OK"
+
+
+@method("APIerSv1.DebitUsage", owner=account(), changes=True)
+def debit_usage(op: Operation, params: UsageRecord) -> Steps[str]:
+    """Debit a usage; it may take the account below zero."""
+    return (yield from _debit_usage(op, params, True))
+
+
+@method("APIerSv1.DebitUsageWithOptions", changes=True)
+def debit_usage_with_options(op: Operation, params: AttrDebitUsageWithOptions) -> Steps[str]:
+    return (yield from _debit_usage(op, params.UsageRecord or UsageRecord(), params.AllowNegativeAccount))
