@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from cgr_cluster.accounts.amounts import NANO, nano_of
+from cgr_cluster.cdrs.json_syntax import json_error
 from cgr_cluster.cdrs.types import CDR, DEFAULT_RUN, NOT_RATED_NANO, VOICE
 from cgr_cluster.engine.domain import GenerationView
 from cgr_cluster.events.durations import format_duration, parse_duration
@@ -124,7 +125,7 @@ def read_cost_details(value: Any) -> EventCost | None:
         try:
             value = msgspec.json.decode(value)
         except msgspec.DecodeError as error:
-            raise ApiError(str(error)) from None
+            raise ApiError(json_error(value) or str(error)) from None
         if value is None:
             return None
     if isinstance(value, dict):
