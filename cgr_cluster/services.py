@@ -19,6 +19,7 @@ MODULES = (
     "cgr_cluster.tariffs.tp_api",
     "cgr_cluster.accounts.api",
     "cgr_cluster.actions.api",
+    "cgr_cluster.filters.api",
     "cgr_cluster.chargers.api",
     "cgr_cluster.sessions.api",
     "cgr_cluster.cdrs.api",

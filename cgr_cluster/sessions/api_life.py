@@ -171,7 +171,11 @@ def continue_session(op: Operation, event: CGREvent, force_duration: bool) -> St
         reply: Reply = yield from update_session(op, event, read_usage(event.event, settings, creating=False))
         if reply.kind == ABSENT:
             session = make_session(op, event, force_duration, interval)
-            reply = yield from initiate_session(op, session, read_usage(event.event, settings, creating=True))
+            usage = read_usage(event.event, settings, creating=True)
+            reply = yield from initiate_session(op, session, usage)
+            if session.debits_by_itself:  # loops debit it: the update is just answered
+                reply.error = usage.error
+                reply.granted = [(run_id, usage.asked_ns) for run_id, _ in reply.granted]
         if reply.kind != EXISTS:  # else another request has made it just now
             break
     if reply.error:
