@@ -31,6 +31,7 @@ MAX_EXECUTIONS = 10_000  # of an account's triggers in one request: a recurrent 
 _AT_MOST = "*min_"
 _AT_LEAST = "*max_"
 EXPIRED = "*balance_expired"
+CONNECT = "*event_connect"
 _BALANCE_TYPES = ("*min_balance", "*max_balance")
 _COUNTER_TYPES = (
     "*max_event_counter", "*min_event_counter", "*max_balance_counter", "*min_balance_counter",
@@ -310,7 +311,7 @@ class Watch:
         """`count` increments have been taken: feed the counters, evaluate after each consumption of the last."""
         account, generation = self._account, self._evaluator.generation
         for one in consumed:
-            if one.balance is not None and one.change:
+            if one.balance is not None and (one.change or one.counted_type == CONNECT):  # a fee of 0 is written too
                 self.changed.add(one.balance)
         fed = [(one, counters.fed_by(account, one, subject, generation)) for one in consumed]
         for one, found in fed:

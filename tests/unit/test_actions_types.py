@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -313,3 +314,36 @@ def test_units_by_formula(formula: dict[str, Any], expected: dict[int, float]) -
     assert run(node, money("*topup", units)) is None
     now = datetime.fromtimestamp(node.now_ns / 1e9, timezone.utc)
     assert values(node) == {"MAIN": expected[monthrange(now.year, now.month)[1]]}
+
+
+PLAN = Path(__file__).parents[1] / "conformance" / "tariffplans" / "accounts_main"
+
+
+@pytest.mark.parametrize(
+    ("number", "seconds", "limit", "sleep", "times"),
+    [
+        ("+49301234567", 120, 4.99, "0", 6),  # a fee (connection and money) and four increments, all below the limit
+        ("+40721000111", 20, 100, "0", 22),  # a fee of 0 counts too
+        ("+40721000111", 20, 100, "1s", 1),  # MinSleep: once at a time
+        ("+40721000111", 20, 4.98, "0", 11),  # from the increment on at which it is low
+    ],
+)
+def test_a_recurrent_trigger_executes_at_every_increment(
+    number: str, seconds: int, limit: float, sleep: str, times: int
+) -> None:
+    node = Node()
+    ok(node, "APIerSv1.LoadTariffPlanFromFolder", {"FolderPath": str(PLAN)})
+    group(node, "NOTE", {"Identifier": "*topup", "BalanceType": "*sms", "Units": "1", "BalanceId": "N"})
+    fields = {
+        "ThresholdType": "*min_balance", "ThresholdValue": limit, "BalanceType": MONEY, "BalanceID": "MAIN",
+        "ActionsID": "NOTE", "Recurrent": True, "MinSleep": sleep,
+    }  # fmt: skip
+    ok(node, "APIerSv1.SetActionTrigger", {"GroupID": "GRP", "UniqueID": "LOW", "ActionTrigger": fields})
+    add(node, "MAIN", 5)
+    ok(node, "APIerSv2.SetAccount", {"Account": "a", "ActionTriggerIDs": ["GRP"]})
+    call = {
+        "ToR": "*voice", "Category": "call", "Account": "a", "Destination": number,
+        "TimeStart": "2026-03-10T09:00:00Z", "TimeEnd": f"2026-03-10T09:{seconds // 60:02d}:{seconds % 60:02d}Z",
+    }  # fmt: skip
+    ok(node, "Responder.Debit", call)
+    assert values(node, "*sms") == {"N": times}
