@@ -10,9 +10,11 @@ from __future__ import annotations
 from cgr_cluster.accounts.amounts import GENERIC, GRAINS, MONETARY, NANO, NANO_PER_GRAIN, VOICE, nano_of, to_nano
 from cgr_cluster.accounts.expiry import removes_expired
 from cgr_cluster.accounts.hooks import Consumption, Subject
-from cgr_cluster.accounts.ledger import Ledger, Payer, affordable, units_of
+from cgr_cluster.accounts.increments import add_increment, cut_span
+from cgr_cluster.accounts.ledger import Ledger, Payer, units_of
 from cgr_cluster.accounts.matching import active, matched_destination, useful
 from cgr_cluster.accounts.shared_groups import MembersOf, expanded
+from cgr_cluster.accounts.taking import Taker
 from cgr_cluster.accounts.types import Account
 from cgr_cluster.accounts.zero_subject import free_step_ns, own_subject
 from cgr_cluster.engine.domain import GenerationView
@@ -58,10 +60,9 @@ class DebitPass:
         "_negative",
         "_so_far_nano",
         "_stopped",
-        "_subject",
+        "_taker",
         "_tor",
         "_units",
-        "counted",
         "covered",
         "differs",
         "fee_unpaid",
@@ -91,7 +92,7 @@ class DebitPass:
         self._end_ns = end.ns
         self._duration_index_ns = duration_index_ns
         self._so_far_nano = descriptor.max_cost_so_far_nano
-        self._subject = Subject(descriptor.category, descriptor.destination)
+        self._taker = Taker(ledger, Subject(descriptor.category, descriptor.destination), dry)
         self._units: list[Payer] = []
         self._money: list[Payer] = []
         self._money_subject: str | None = None
@@ -101,7 +102,6 @@ class DebitPass:
         self.covered = False  # balances paid the whole interval
         self.differs = False  # where a real debit would have gone below zero, this dry one did not
         self.fee_unpaid = False  # no balance could pay the connect fee: `*default` did, below zero
-        self.counted: dict[str, None] = {}  # ids of accounts whose counters were called
 
     # --- the pass ------------------------------------------------------------------------------------------------
 
@@ -186,13 +186,13 @@ class DebitPass:
             consumed, amount = step_ns * GRAINS, step_ns * NANO
             tor = MONETARY
         if payer.hook is None:
-            paid = self._take_plain(payer, amount, wanted)
+            paid = self._taker.take_plain(payer, amount, wanted)
             value = balance.value
         else:
             parts = (Consumption(tor, amount, balance, payer.type, amount),)
             paid = value = 0
             while paid < wanted:
-                some, values = self._take((payer,), parts, wanted - paid, payer)
+                some, values = self._taker.take((payer,), parts, wanted - paid, payer)
                 if not some:
                     break
                 paid += some
@@ -259,7 +259,7 @@ class DebitPass:
             if paid:
                 kept.append(span)
             if done < asked.compress_factor:
-                _cut(span, asked, done)
+                cut_span(span, asked, done)
                 break
         return kept
 
@@ -304,23 +304,23 @@ class DebitPass:
         parts = (Consumption(MONETARY, 0, balance, payer.type, 0),)
         done = 0
         while done < count:
-            done += self._take((), parts, count - done, payer)[0]
-        _add(out, Increment(duration_ns, 0, count, BalanceInfo(None, money, payer.owner.id)))
+            done += self._taker.take((), parts, count - done, payer)[0]
+        add_increment(out, Increment(duration_ns, 0, count, BalanceInfo(None, money, payer.owner.id)))
 
     def _pay_money(
         self, payer: Payer, interval: RateInterval, duration_ns: int, cost: int, limit: int, out: list[Increment]
     ) -> int:
         balance = payer.balance
         if payer.hook is None:
-            paid = self._take_plain(payer, cost, limit)
+            paid = self._taker.take_plain(payer, cost, limit)
             value = balance.value
         else:
             parts = (Consumption(MONETARY, cost, balance, payer.type, cost),)
-            paid, values = self._take((payer,), parts, limit, payer)
+            paid, values = self._taker.take((payer,), parts, limit, payer)
             value = values[0] if paid else 0
         if paid:
             money = MonetaryInfo(balance.uuid, balance.id, value, interval if balance.rating_subject else None)
-            _add(out, Increment(duration_ns, cost, paid, BalanceInfo(None, money, payer.owner.id)))
+            add_increment(out, Increment(duration_ns, cost, paid, BalanceInfo(None, money, payer.owner.id)))
         return paid
 
     def _pay_units(
@@ -340,11 +340,11 @@ class DebitPass:
             bill = from_money.balance
             parts = (unit_part, Consumption(MONETARY, cost, bill, MONETARY, cost))
             forced = bill.value < cost
-            paid, values = self._take((payer, from_money), parts, limit, payer, forced=forced)
+            paid, values = self._taker.take((payer, from_money), parts, limit, payer, forced=forced)
             if paid:
                 money = MonetaryInfo(bill.uuid, bill.id, values[1], interval if bill.rating_subject else None)
         else:
-            paid, values = self._take((payer,), (unit_part,), limit, payer)
+            paid, values = self._taker.take((payer,), (unit_part,), limit, payer)
         if paid:
             consumed = amount if payer.type != MONETARY else duration_ns * GRAINS
             shown = values[0] if payer.type != MONETARY else values[0] // NANO_PER_GRAIN
@@ -352,7 +352,7 @@ class DebitPass:
             unit = UnitInfo(
                 balance.uuid, balance.id, shown, destination, consumed, factor, self._category, self._tor, interval
             )
-            _add(out, Increment(duration_ns, cost, paid, BalanceInfo(unit, money, payer.owner.id)))
+            add_increment(out, Increment(duration_ns, cost, paid, BalanceInfo(unit, money, payer.owner.id)))
         return paid
 
     def _money_payer(self, cost: int) -> Payer | None:
@@ -391,7 +391,7 @@ class DebitPass:
             Consumption(MONETARY, fee_nano, balance, payer.type, 0),
         )
         self._ledger.take(payer, fee_nano, 1)
-        self._count(parts, 1, counted)
+        self._taker.count(parts, 1, counted)
         if not fee_nano:
             return False, None
         money = MonetaryInfo(balance.uuid, balance.id, balance.value)
@@ -423,9 +423,9 @@ class DebitPass:
                 payer = self._ledger.default()  # again each time: a trigger may have removed or replaced it
                 balance = payer.balance
                 parts = (Consumption(MONETARY, asked.cost_nano, balance, MONETARY, asked.cost_nano),)
-                paid, values = self._take((payer,), parts, asked.compress_factor - done, payer, forced=True)
+                paid, values = self._taker.take((payer,), parts, asked.compress_factor - done, payer, forced=True)
                 info = BalanceInfo(None, MonetaryInfo(balance.uuid, balance.id, values[0]), own.id)
-                _add(out, Increment(asked.duration_ns, asked.cost_nano, paid, info))
+                add_increment(out, Increment(asked.duration_ns, asked.cost_nano, paid, info))
                 done += paid
         self.spans += rated
 
@@ -442,60 +442,11 @@ class DebitPass:
             return False
         return round_nano(total, longest.rounding_decimals, longest.rounding_method) == 0
 
-    # --- taking, counting ----------------------------------------------------------------------------------------
-
-    def _take_plain(self, payer: Payer, amount: int, limit: int) -> int:
-        """`_take` from one payer whose owner has no triggers and counters. Answers how many."""
-        count = limit
-        if amount:
-            count = min(limit, affordable(payer.type, payer.balance.value, amount))
-            if not count:
-                return 0
-            self._ledger.take(payer, amount, count)
-        if not self._dry:
-            self.counted[payer.owner.id] = None
-        return count
-
-    def _take(
-        self,
-        payers: tuple[Payer, ...],
-        parts: tuple[Consumption, ...],
-        limit: int,
-        turn: Payer,
-        forced: bool = False,
-    ) -> tuple[int, list[int]]:
-        """Take up to `limit` equal increments, part i from payer i (no payers: nothing is taken, only counted), as many
-        as the values cover and the triggers of the owner whose `turn` it is allow in one go. `forced`: the last payer
-        may go below zero. Answers how many, and what the payers' balances hold after them."""
-        count = limit
-        hook = turn.hook
-        for payer, part in zip(payers[:-1] if forced else payers, parts, strict=False):
-            if part.change:
-                count = min(count, affordable(payer.type, payer.balance.value, part.change))
-        if not count:
-            return 0, []
-        if hook is not None:
-            count = hook.reach(parts, count, self._subject)
-        values = []
-        for payer, part in zip(payers, parts, strict=False):
-            self._ledger.take(payer, part.change, count)
-            values.append(payer.balance.value)
-        self._count(parts, count, turn.owner)
-        return count, values
-
-    def _count(self, parts: tuple[Consumption, ...], count: int, account: Account) -> None:
-        if self._dry:
-            return
-        self.counted[account.id] = None
-        hook = self._ledger.hook(account)
-        if hook is not None:
-            hook.taken(parts, count, self._subject)
-
     # --- what the step does with it ------------------------------------------------------------------------------
 
     def stored(self, now_ns: int) -> list[str]:
         """Ids of the accounts that are to be stored, after what is expired was dropped from them."""
-        return self._ledger.cleaned(self.counted, now_ns, self._generation.derived(removes_expired))
+        return self._ledger.cleaned(self._taker.counted, now_ns, self._generation.derived(removes_expired))
 
     def changed(self) -> list[str]:
         """Ids of the accounts of which a useful balance has changed: those of money balances, then of unit balances."""
@@ -509,32 +460,3 @@ class DebitPass:
                 }
                 first += len(payers)
         return changed
-
-
-def _cut(span: Timespan, asked: Increment, done: int) -> None:
-    """End a span after `done` of its increments."""
-    lost = (asked.compress_factor - done) * asked.duration_ns
-    span.time_end = span.time_end.plus(-lost)
-    span.duration_index_ns = max(0, span.duration_index_ns - lost)
-
-
-def _add(out: list[Increment], new: Increment) -> None:
-    """Append, or merge with an equal last one; its balances then show their values after the new ones."""
-    if out:
-        last = out[-1]
-        if last.duration_ns == new.duration_ns and last.cost_nano == new.cost_nano and _same_payers(last, new):
-            last.compress_factor += new.compress_factor
-            last.balance_info = new.balance_info
-            return
-    out.append(new)
-
-
-def _same_payers(a: Increment, b: Increment) -> bool:
-    left, right = a.balance_info, b.balance_info
-    if left is None or right is None or left.account_id != right.account_id:
-        return False
-    return _uuids(left) == _uuids(right)
-
-
-def _uuids(info: BalanceInfo) -> tuple[str, str]:
-    return info.unit.uuid if info.unit else "", info.monetary.uuid if info.monetary else ""
