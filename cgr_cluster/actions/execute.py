@@ -50,13 +50,14 @@ class Target(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 class Credit(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What a transfer has taken from the source `balance_uuid` and gives to a destination; amounts in the type's grain
-    (negative: it is taken back from there)."""
+    (negative: it is taken back from there). `hops`: length of the chain of triggers and transfers that led here."""
 
     account_id: str
     balance_type: str
     balance_id: str
     amount: int
     balance_uuid: str
+    hops: int = 0
 
 
 class TargetUnknownError(Exception):
@@ -81,13 +82,14 @@ class Run:
 
     def __init__(
         self, part: Part, account: Account | None, group: ActionGroup, *, nested: bool = False, start: int = 0,
-        targets: list[Target] | None = None, changed: Changed | None = None,
+        targets: list[Target] | None = None, changed: Changed | None = None, hops: int = 0,
     ) -> None:  # fmt: skip
         self.part = part
         self.account = account
         self.group = group
         self.nested = nested
         self.start = start
+        self.hops = hops
         self.targets = list(targets or ())
         self.changed = changed if changed is not None else Changed()
         self.zone = zone_of(part.generation)
@@ -108,7 +110,7 @@ class Run:
             if self.account is None and action.action_type not in WITHOUT_ACCOUNT:
                 continue
             if self.nested and action.action_type == "*transfer_balance":
-                self.spawn("actions.run_rest", self._account().id, self.group.id, place)
+                self.spawn("actions.run_rest", self._account().id, self.group.id, place, self.hops + 1)
                 return
             function(self, self._with_expiry(action), place)
 
@@ -160,7 +162,7 @@ class Run:
             self.changed.add(balance)
         counters.rebuild(account)
         if not self.nested:
-            evaluator_of(self.part, self.spawn).evaluate(account, self.changed)
+            evaluator_of(self.part, self.spawn, self.hops).evaluate(account, self.changed)
 
     def flush(self) -> None:
         """Let the effects happen: with the part that keeps the account, or alone when the group failed."""
@@ -171,14 +173,14 @@ class Run:
 # --- triggers ----------------------------------------------------------------------------------------------------
 
 
-def evaluator_of(part: Part, spawn: Callable[..., None] | None = None) -> Evaluator:
+def evaluator_of(part: Part, spawn: Callable[..., None] | None = None, hops: int = 0) -> Evaluator:
     """Evaluates triggers for the request of this part; their actions run on the same drafts. `spawn`: where their effects
     go, instead of into the part at once."""
     generation = part.generation
 
     def run(account: Account, actions_id: str, changed: Changed) -> bool:
         group: ActionGroup = generation.get("actions", actions_id)
-        nested = Run(part, account, group, nested=True, changed=changed)
+        nested = Run(part, account, group, nested=True, changed=changed, hops=hops)
         try:
             nested.execute()
             return True
@@ -203,13 +205,13 @@ def hooks_of(part: Part) -> HookOf:
     return lambda account: evaluator_of(part).hook(account)
 
 
-def balances_changed(part: Part, account: Account, balances: list[Balance]) -> None:
+def balances_changed(part: Part, account: Account, balances: list[Balance], hops: int = 0) -> None:
     """After an API method changed balances of a draft: set up counters, evaluate triggers (20 §4.1)."""
     changed = Changed()
     for balance in balances:
         changed.add(balance)
     counters.rebuild(account)
-    evaluator_of(part).evaluate(account, changed)
+    evaluator_of(part, hops=hops).evaluate(account, changed)
 
 
 def triggers_rearmed(part: Part, account: Account) -> None:
@@ -357,7 +359,7 @@ def transfer_balance(run: Run, action: Action, place: int) -> None:
     if own:
         changed.append(operations.move_in(account, kind, target_id, amount, part.now_ns, part.new_uuid))
     else:
-        run.credits.append(Credit(target_account, kind, target_id, amount, source.uuid))
+        run.credits.append(Credit(target_account, kind, target_id, amount, source.uuid, run.hops))
     shown = replace(action, balance=replace(action.balance, type=kind))
     fields = {
         "Destination": target_account.partition(":")[2],
@@ -405,7 +407,7 @@ def reset_account(run: Run, action: Action, place: int) -> None:
     account.balances = {kind: [Balance("")] for kind in account.balances or {}} or account.balances
     account.triggers = _marked(account, lambda trigger: True)
     if not run.nested:
-        evaluator_of(run.part, run.spawn).evaluate(account, Changed())
+        evaluator_of(run.part, run.spawn, run.hops).evaluate(account, Changed())
 
 
 def _marked(account: Account, test: Callable[[ActionTrigger], bool]) -> list[ActionTrigger] | None:
@@ -434,7 +436,7 @@ def reset_triggers(run: Run, action: Action, place: int) -> None:
     account = run._account()
     account.triggers = _marked(account, lambda trigger: means(action, trigger))
     if not run.nested:
-        evaluator_of(run.part, run.spawn).evaluate(
+        evaluator_of(run.part, run.spawn, run.hops).evaluate(
             account, Changed(everything=True), lambda trigger: means(action, trigger)
         )
 

@@ -27,6 +27,7 @@ from cgr_cluster.rpc.errors import ApiError, partially_executed
 
 logger = logging.getLogger("cgr_cluster.actions")
 
+MAX_HOPS = 8  # transfers by triggers that cause each other
 MAX_TARGETS = 64  # destinations of the transfers of one group
 NOT_FOUND = "NOT_FOUND"
 
@@ -46,7 +47,9 @@ def owner_of(account_id: str) -> Owner:
 
 
 @step("actions.run")
-def run_group(part: Part, account_id: str, actions_id: str, start: int, targets: list[Target]) -> Outcome:
+def run_group(
+    part: Part, account_id: str, actions_id: str, start: int, targets: list[Target], hops: int
+) -> Outcome:  # fmt: skip
     """Run the group, from action `start` (in the order of running), on the account, which is made if there is none."""
     group: ActionGroup | None = part.generation.get("actions", actions_id)
     if group is None:
@@ -55,7 +58,7 @@ def run_group(part: Part, account_id: str, actions_id: str, start: int, targets:
     if account_id != NO_ACCOUNT:
         stored = part.read(Account, account_id)
         draft = Account(account_id) if stored is None else stored.draft()
-    run = Run(part, draft, group, start=start, targets=targets)
+    run = Run(part, draft, group, start=start, targets=targets, hops=hops)
     try:
         run.execute()
     except TargetUnknownError as unknown:
@@ -101,7 +104,7 @@ def give(part: Part, credit: Credit) -> None:
     )
     if credit.amount < 0 and balance.value < 0 and credit.balance_id != DEFAULT_ID:
         raise ApiError("insufficient credits in destination balance")
-    balances_changed(part, draft, [balance])
+    balances_changed(part, draft, [balance], credit.hops)
     part.put(Account, draft.id, draft)
 
 
@@ -119,20 +122,20 @@ def take_back(part: Part, account_id: str, credit: Credit) -> None:
     operations.move_in(account, credit.balance_type, DEFAULT_ID, credit.amount, part.now_ns, part.new_uuid)
 
 
-def run_on(account_id: str, actions_id: str, start: int = 0) -> Steps[str]:
+def run_on(account_id: str, actions_id: str, start: int = 0, hops: int = 0) -> Steps[str]:
     """Run a group on an account (on none for NO_ACCOUNT). Answers the error, "" when all went well."""
-    outcome: Outcome = yield run_group.at(owner_of(account_id), account_id, actions_id, start, [])
-    return (yield from _finish(account_id, actions_id, start, outcome))
+    outcome: Outcome = yield run_group.at(owner_of(account_id), account_id, actions_id, start, [], hops)
+    return (yield from _finish(account_id, actions_id, start, hops, outcome))
 
 
-def _finish(account_id: str, actions_id: str, start: int, outcome: Outcome) -> Steps[str]:
+def _finish(account_id: str, actions_id: str, start: int, hops: int, outcome: Outcome) -> Steps[str]:
     """Ask what the run needs to know, and deliver its transfers."""
     targets: list[Target] = []
     while outcome.ask is not None:
         if len(targets) >= MAX_TARGETS:
             return f"more than {MAX_TARGETS} destinations of transfers in {actions_id}"
         targets.append((yield look_at.at(Owner("account", outcome.ask.account_id), outcome.ask)))
-        outcome = yield run_group.at(owner_of(account_id), account_id, actions_id, start, targets)
+        outcome = yield run_group.at(owner_of(account_id), account_id, actions_id, start, targets, hops)
     error = outcome.error
     for credit in outcome.credits:
         try:
@@ -147,12 +150,12 @@ def _finish(account_id: str, actions_id: str, start: int, outcome: Outcome) -> S
 def run_each(runs: list[tuple[str, str]]) -> Steps[int]:
     """Run (account id, actions id) pairs, in order for each account. Answers how many failed; they are logged."""
     failed = 0
-    outcomes = yield together([run_group.at(owner_of(a), a, actions_id, 0, []) for a, actions_id in runs])
+    outcomes = yield together([run_group.at(owner_of(a), a, actions_id, 0, [], 0) for a, actions_id in runs])
     for (account_id, actions_id), outcome in zip(runs, outcomes, strict=True):
         if isinstance(outcome, ApiError):
             error = outcome.text
         else:
-            error = yield from _finish(account_id, actions_id, 0, outcome)
+            error = yield from _finish(account_id, actions_id, 0, 0, outcome)
         if error:
             failed += 1
             logger.warning("actions %s on account %s ended with: %s", actions_id, account_id or "-", error)
@@ -166,9 +169,15 @@ def run_or_fail(account_id: str, actions_id: str) -> Steps[None]:
 
 
 @task("actions.run_rest")
-def run_rest(op: Operation, account_id: str, actions_id: str, start: int) -> Steps[None]:
-    """The rest of a group that a trigger began: from a transfer on, which has to ask."""
-    error = yield from run_on(account_id, actions_id, start)
+def run_rest(op: Operation, account_id: str, actions_id: str, start: int, hops: int) -> Steps[None]:
+    """The rest of a group that a trigger began: from a transfer on, which has to ask. Triggers of two accounts may send
+    money to and fro: MAX_HOPS ends that."""
+    if hops > MAX_HOPS:
+        logger.error(
+            "actions %s of a trigger of %s: more than %d transfers by triggers", actions_id, account_id, MAX_HOPS
+        )
+        return
+    error = yield from run_on(account_id, actions_id, start, hops)
     if error:
         logger.warning("actions %s of a trigger of %s ended with: %s", actions_id, account_id, error)
 

@@ -107,6 +107,24 @@ def test_a_trigger_leaves_a_transfer_to_a_task() -> None:
     assert (value(node, source), value(node, target)) == (3, 14)
 
 
+def test_triggers_that_send_money_to_and_fro_come_to_an_end() -> None:
+    node, source, target = transfer_node()
+    for account, other in ((source, target), (target, source)):
+        name = f"TO_{other}"
+        extra = f'{{"DestinationAccountID":"{TENANT}:{other}","DestinationBalanceID":"MAIN"}}'
+        row = {"Identifier": "*transfer_balance", "Units": "1", "BalanceId": "MAIN", "ExtraParameters": extra}
+        actions(node, name, row)
+        trigger = {"ThresholdType": "*max_balance", "ThresholdValue": 11, "BalanceType": "*monetary", "Recurrent": True}
+        params = {"Account": account, "GroupID": "G", "ActionTrigger": {**trigger, "ActionsID": name}}
+        assert execute(node, account, "FILL") is None
+        ok(node, "APIerSv1.SetAccountActionTriggers", params)
+    assert execute(node, target, "FILL") is None
+    node.run()
+    first, second = value(node, source), value(node, target)
+    assert first is not None and second is not None
+    assert first + second == 40
+
+
 def plan_node(accounts: int, workers: int = 2, time: str = "00:00:00") -> Node:
     node = Node(workers=workers)
     topup(node, "FEE", "MAIN", "1")
