@@ -224,6 +224,9 @@ def _finished(
     else:
         drafts = {account_id: ledger.drafts[account_id] for account_id in run.stored(setting.now_ns)}
         changed = run.changed()
+    usage_ns = 0
+    for span in spans:
+        usage_ns += span.duration_ns
     cost = CallCost(
         descriptor.category,
         descriptor.tenant,
@@ -233,7 +236,7 @@ def _finished(
         descriptor.tor or VOICE,
         total,
         spans or None,
-        sum(span.duration_ns for span in spans),
+        usage_ns,
         summarised(ledger.own, account),
     )
     return Outcome(cost, drafts, changed)

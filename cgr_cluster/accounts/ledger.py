@@ -57,7 +57,7 @@ class Drafts:
         self.money_taken_nano = 0  # by `take` from `*monetary` balances
         self._read = read
         self._hook_of = hook_of
-        self._hooks: dict[str, TriggerHook | None] = {}
+        self._hooks: dict[str, TriggerHook] = {}
 
     def account(self, account_id: str) -> Account | None:
         """The working copy of an account."""
@@ -71,12 +71,15 @@ class Drafts:
 
     def hook(self, account: Account) -> TriggerHook | None:
         """The account's triggers and counters, or None when it has none (or this is a dry run)."""
-        if self._hook_of is None:
+        held = self._hooks.get(account.id)
+        if held is not None:
+            return held
+        if self._hook_of is None or not (account.triggers or account.unit_counters):
             return None
-        if account.id not in self._hooks:
-            watched = account.triggers or account.unit_counters
-            self._hooks[account.id] = self._hook_of(account) if watched else None
-        return self._hooks[account.id]
+        made = self._hook_of(account)
+        if made is not None:
+            self._hooks[account.id] = made
+        return made
 
     def payer(self, balance: Balance, balance_type: str, owner: Account) -> Payer:
         return Payer(balance, balance_type, owner, self.hook(owner))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cgr_cluster.accounts.amounts import GENERIC, MONETARY
 from cgr_cluster.accounts.types import Account, Balance, IdSet
 from cgr_cluster.engine.domain import GenerationView
-from cgr_cluster.events.instant import Instant
+from cgr_cluster.events.instant import ZERO_S, Instant
 from cgr_cluster.filters.timings import active_at
 
 ANY_ID = "*any"
@@ -77,7 +77,9 @@ def useful(
         for balance in lists.get(kind, ()):
             if balance.disabled or (balance.value <= 0 and not balance.blocker and not balance.shared_groups):
                 continue
-            if balance.expired(at_ns) or (group and not balance.shared_groups.get(group)):
+            if (balance.expiration_date.seconds != ZERO_S and balance.expired(at_ns)) or (
+                group and not balance.shared_groups.get(group)
+            ):
                 continue
             if balance.categories and not balance.categories.get(category):
                 continue

@@ -34,6 +34,9 @@ def summarised(account: Account, before: Account | None = None) -> AccountSummar
         old = earlier.get(kind)
         if not held and not old:
             continue
+        if held and old and len(held) == 1 and len(old) == 1 and held[0].uuid == old[0].uuid:
+            out.append(_summarised(held[0], kind, old[0].value, held[0].value))
+            continue
         initial = {b.uuid: b for b in old} if old else {}
         for balance in held or ():
             same = initial.pop(balance.uuid, None)

@@ -14,7 +14,7 @@ import msgspec
 
 from cgr_cluster.actions.types import ActionTrigger, BalanceFilter
 from cgr_cluster.engine.domain import stored
-from cgr_cluster.events.instant import ZERO, Instant
+from cgr_cluster.events.instant import ZERO, ZERO_S, Instant
 from cgr_cluster.rating.types import Timing
 
 IdSet = dict[str, bool]
@@ -42,7 +42,7 @@ class Balance(msgspec.Struct, array_like=True, gc=False):
     def expired(self, at_ns: int) -> bool:
         """Expired when its date is before `at_ns`; the zero time means never."""
         expiration = self.expiration_date
-        return expiration.seconds != ZERO.seconds and expiration.ns < at_ns
+        return expiration.seconds != ZERO_S and expiration.ns < at_ns
 
 
 class CounterFilter(msgspec.Struct, array_like=True, gc=False):
