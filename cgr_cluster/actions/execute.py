@@ -29,6 +29,7 @@ from cgr_cluster.actions.types import Action, ActionGroup, ActionTrigger, Balanc
 from cgr_cluster.engine.domain import GenerationView, Part
 from cgr_cluster.events.instant import Instant
 from cgr_cluster.events.times import parse_time
+from cgr_cluster.events.values import parse_int
 from cgr_cluster.rpc.errors import ApiError
 
 
@@ -499,6 +500,32 @@ def mail(run: Run, action: Action, place: int) -> None:
     run.spawn("actions.mail", *mail_of(run.part.generation, action, _account_text(run)))
 
 
+def _pairs(text: str) -> dict[str, str]:
+    """`a:1&b:2`"""
+    return {name: value for name, _, value in (pair.partition(":") for pair in text.split("&")) if name}
+
+
+def _sessions(run: Run, action: Action, disconnect: bool) -> None:
+    """ExtraParameters `tenant;filters;limit;apiopts;event`, parts joined by `&`, pairs `k:v` (20 §5.3)."""
+    parts = action.extra_parameters.split(";")
+    if len(parts) != 5:
+        raise ApiError(f"invalid number of parameters <{len(parts)}> expected 5")
+    if not run.part.generation.config("rals").get("sessions_conns"):
+        raise ApiError("NOT_CONNECTED: SessionS")
+    filters = [part for part in parts[1].split("&") if part]
+    limit = parse_int(parts[2]) if parts[2] else 0
+    opts, event = _pairs(parts[3]), _pairs(parts[4])
+    run.spawn("actions.sessions", disconnect, run.part.tenant(parts[0]), filters, limit, opts, event)
+
+
+def alter_sessions(run: Run, action: Action, place: int) -> None:
+    _sessions(run, action, disconnect=False)
+
+
+def force_disconnect_sessions(run: Run, action: Action, place: int) -> None:
+    _sessions(run, action, disconnect=True)
+
+
 def cgr_rpc(run: Run, action: Action, place: int) -> None:
     run.spawn("actions.rpc", *rpc_of(action, run.account))
 
@@ -530,5 +557,9 @@ ACTIONS: dict[str, Callable[[Run, Action, int], None]] = {
     "*publish_account": publish_account,
     "*mail_async": mail,
     "*cgr_rpc": cgr_rpc,
+    "*alter_sessions": alter_sessions,
+    "*force_disconnect_sessions": force_disconnect_sessions,
 }
-WITHOUT_ACCOUNT = frozenset({"*remove_account", "*log", "*mail_async", "*cgr_rpc"})
+WITHOUT_ACCOUNT = frozenset(
+    {"*remove_account", "*log", "*mail_async", "*cgr_rpc", "*alter_sessions", "*force_disconnect_sessions"}
+)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cgr_cluster.actions import cdr_tasks
+from cgr_cluster.actions import cdr_tasks, session_tasks
 from cgr_cluster.actions.membership import NO_ACCOUNT
 from cgr_cluster.actions.runs import run_or_fail
 from cgr_cluster.engine.domain import Operation, Steps
@@ -10,7 +10,7 @@ from cgr_cluster.rpc.errors import not_found, require
 from cgr_cluster.rpc.owners import account
 from cgr_cluster.rpc.registry import Params, method
 
-__all__ = ["cdr_tasks"]  # registers the task of `*cdrlog`
+__all__ = ["cdr_tasks", "session_tasks"]  # imported for the tasks that they register
 
 
 class AttrExecuteAction(Params, go="utils.AttrExecuteAction"):

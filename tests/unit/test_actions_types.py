@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cgr_cluster.config import settings
 from cgr_cluster.node.node import Node
 from cgr_cluster.rpc.errors import ApiError
 
@@ -347,3 +348,19 @@ def test_a_recurrent_trigger_executes_at_every_increment(
     }  # fmt: skip
     ok(node, "Responder.Debit", call)
     assert values(node, "*sms") == {"N": times}
+
+
+def test_sessions_are_disconnected_by_an_action() -> None:
+    node = Node(
+        config={**settings.ephemeral(), "rals": {**settings.ephemeral()["rals"], "sessions_conns": ["*internal"]}}
+    )
+    event = {"OriginID": "o1", "Account": "a", "RequestType": "*none", "Usage": "10s", "ToR": "*voice"}
+    opts = {"*sesInitiate": True}
+    profile = {"ID": "DFLT", "RunID": "*default", "AttributeIDs": ["*none"]}
+    ok(node, "APIerSv1.SetChargerProfile", profile)
+    ok(node, "SessionSv1.InitiateSession", {"InitSession": True, "ID": "1", "Event": event, "APIOpts": opts})
+    assert ok(node, "SessionSv1.GetActiveSessionsCount", {}) == 1
+    row = {"Identifier": "*force_disconnect_sessions", "ExtraParameters": ";*string:~*req.Account:a;;;"}
+    assert run(node, row) is None
+    assert ok(node, "SessionSv1.GetActiveSessionsCount", {}) == 0
+    assert run(node, {**row, "ExtraParameters": "a;b"}) == "PARTIALLY_EXECUTED"
