@@ -9,6 +9,7 @@ from cgr_cluster.cdrs.store import CdrFiles, CdrReader, CdrWriter, store_functio
 from cgr_cluster.cdrs.types import CDR, TailEntry
 from cgr_cluster.engine import messages as m
 from cgr_cluster.engine.codec import pack
+from cgr_cluster.engine.owner import SHARDS
 from cgr_cluster.events.instant import Instant
 from cgr_cluster.node.node import Node
 
@@ -52,7 +53,9 @@ class StoreNode(Node):
         for number, worker in enumerate(self.workers):
             outbox = Outbox()
             outbox.durable(
-                (shard, key, value) for (shard, key), value in self.disk.items() if self.shard_map[shard] == number
+                (shard, key, value)
+                for (shard, key), value in self.disk.items()
+                if shard < SHARDS and self.shard_map[shard] == number
             )
             while (batch := outbox.batch(2)) is not None:
                 self.writer.put(entries_of(batch))
