@@ -18,8 +18,9 @@ from cgr_cluster.accounts.joining import join_groups
 from cgr_cluster.accounts.shared_groups import joined
 from cgr_cluster.accounts.types import DEFAULT_ID, Account
 from cgr_cluster.actions.attach import forget_account
-from cgr_cluster.actions.execute import Credit, FilterError, Run, Target, TargetUnknownError, balances_changed
+from cgr_cluster.actions.execute import FilterError, Run, balances_changed
 from cgr_cluster.actions.membership import NO_ACCOUNT
+from cgr_cluster.actions.transfers import Credit, Target, TargetUnknownError
 from cgr_cluster.actions.types import ActionGroup
 from cgr_cluster.engine.domain import Operation, Part, Steps, step, task, together
 from cgr_cluster.engine.owner import LEADER, Owner
