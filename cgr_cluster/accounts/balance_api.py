@@ -13,8 +13,9 @@ from cgr_cluster.accounts.balance_fields import read_balance, with_timings
 from cgr_cluster.accounts.joining import join_groups
 from cgr_cluster.accounts.shared_groups import joined
 from cgr_cluster.accounts.types import Account
-from cgr_cluster.actions.execute import Credit, FilterError, Run, Target, TargetUnknownError
+from cgr_cluster.actions.execute import FilterError, Run
 from cgr_cluster.actions.runs import give, look_at, take_back
+from cgr_cluster.actions.transfers import Credit, Target, TargetUnknownError
 from cgr_cluster.actions.types import Action, ActionGroup, BalanceFilter, ValueFormula
 from cgr_cluster.engine.domain import Operation, Part, Steps, step
 from cgr_cluster.engine.owner import Owner
