@@ -55,8 +55,11 @@ def changed(current: Config, changes: dict[str, Any]) -> Config:
         known = built_in().get(section)
         if known is None or values is None:
             continue
-        if not isinstance(values, dict):
-            raise _wrong(values, section, "object")
+        if _kind(values) != _kind(known):
+            raise _wrong(values, section, _kind(known))
+        if not isinstance(values, dict):  # a section that is a list, such as http_agent
+            out[section] = values
+            continue
         out[section] = _merged(current.get(section, known), values, known, (section,))
     return out
 

@@ -18,7 +18,7 @@ from cgr_cluster.rpc.errors import ApiError, require
 from cgr_cluster.rpc.owners import LEADER_RULE
 from cgr_cluster.rpc.registry import Params, method, service
 
-reference("config")(dict)
+reference("config")(Any)  # a section is a map, some are lists
 
 service("CoreSv1")
 service("ConfigSv1")
@@ -108,9 +108,12 @@ class SetConfigFromJSONArgs(Params, go="config.SetConfigFromJSONArgs"):
     APIOpts: dict[str, Any] | None = None
 
 
-def apply_changes(part: Part, changes: dict[str, Any], dry_run: bool) -> str:
-    """Merge `changes` into the configuration; every later call sees them."""
-    new = changed(sections(part.generation, ""), changes)
+def apply_changes(part: Part, changes: list[dict[str, Any]], dry_run: bool) -> str:
+    """Merge `changes` into the configuration, later ones over earlier ones; every later call sees them."""
+    current = sections(part.generation, "")
+    new: Config = {}
+    for change in changes:
+        new.update(changed({**current, **new}, change))
     if not dry_run:
         for section, values in new.items():
             part.set_reference("config", section, values)
@@ -119,12 +122,12 @@ def apply_changes(part: Part, changes: dict[str, Any], dry_run: bool) -> str:
 
 @method("ConfigSv1.SetConfig", owner=LEADER_RULE, changes=True)
 def set_config(part: Part, params: SetConfigArgs) -> str:
-    return apply_changes(part, params.Config or {}, params.DryRun)
+    return apply_changes(part, [params.Config or {}], params.DryRun)
 
 
 @method("ConfigSv1.SetConfigFromJSON", owner=LEADER_RULE, changes=True)
 def set_config_from_json(part: Part, params: SetConfigFromJSONArgs) -> str:
-    return apply_changes(part, parse_text(params.Config), params.DryRun)
+    return apply_changes(part, [parse_text(params.Config)], params.DryRun)
 
 
 class ReloadArgs(Params, go="config.ReloadArgs"):
@@ -138,11 +141,9 @@ class ReloadArgs(Params, go="config.ReloadArgs"):
 @step("config.reload")
 def reload(part: Part, files: list[str], section: str, dry_run: bool) -> str:
     """Apply configuration texts, later ones over earlier ones; `section` "" takes all sections."""
-    for text in files:
-        changes = parse_text(text)
-        chosen = {name: values for name, values in changes.items() if section in ("", name)}
-        apply_changes(part, chosen, dry_run)
-    return "OK"
+    documents = [parse_text(text) for text in files]
+    chosen = [{name: values for name, values in each.items() if section in ("", name)} for each in documents]
+    return apply_changes(part, chosen, dry_run)
 
 
 @method("ConfigSv1.ReloadConfig", owner=LEADER_RULE, changes=True, deadline_s=None)

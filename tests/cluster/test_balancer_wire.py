@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import random
 import socket
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +19,7 @@ from cgr_cluster.routing import wire
 from cgr_cluster.rpc.decode import decode_params
 from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.services import load
-from tests.cluster.balancer_rig import FakeWorker, Rig, default_handler, read_all, read_lines
+from tests.cluster.balancer_rig import ROOT, FakeWorker, Rig, default_handler, read_all, read_lines
 
 pytestmark = pytest.mark.cluster
 PING = b'{"method":"CoreSv1.Ping","params":[{}],"id":%d}\n'
@@ -35,6 +40,7 @@ def rig() -> Iterator[Rig]:
     found = Rig()
     found.worker(decoding_handler)
     yield found
+    assert "ERROR" not in found.log.read_text()
     assert found.stop() == 0
 
 
@@ -106,6 +112,32 @@ def test_nonsense_is_closed_and_does_no_harm(rig: Rig) -> None:
         with rig.connect() as sock:
             sock.sendall(data)
             assert read_all(sock) == b""
+    with rig.connect() as sock:
+        sock.sendall(PING % 1)
+        assert read_lines(sock, 1) == [PONG % 1]
+
+
+def test_noise_on_every_port(rig: Rig) -> None:
+    """Random bytes, and good traffic with bytes changed: connections may be closed, the process lives (a fixed seed)."""
+    source = random.Random(1)
+    upgrade = (
+        b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nOrigin: x\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    good = {
+        rig.json: [PING % 1 * 3],
+        rig.http: [post(PING % 1) * 2, upgrade + frame(PING % 1) * 2],
+        rig.bijson: [b'{"method":"SessionSv1.Ping","params":[{}],"id":1}{"id":1,"result":"OK","error":null}'],
+    }
+    for _ in range(150):
+        for port, samples in good.items():
+            data = bytearray(source.choice([*samples, source.randbytes(300)]))
+            for _ in range(source.randrange(4)):
+                data[source.randrange(len(data))] = source.randrange(256)
+            with rig.connect(port) as sock:
+                sock.sendall(data)
+                if source.random() < 0.5:
+                    sock.shutdown(socket.SHUT_WR)
     with rig.connect() as sock:
         sock.sendall(PING % 1)
         assert read_lines(sock, 1) == [PONG % 1]
@@ -360,12 +392,6 @@ def test_a_port_in_use_is_said_clearly() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        import subprocess
-        import sys
-        import tempfile
-
-        from tests.cluster.balancer_rig import ROOT
-
         with tempfile.TemporaryDirectory(prefix="cgr-") as folder:
             done = subprocess.run(
                 [sys.executable, "-m", "balancer", "--link", f"ipc://{folder}/b", "--json", f"127.0.0.1:{port}"],
@@ -384,3 +410,19 @@ def test_a_graceful_stop_answers_what_is_in_flight() -> None:
         rig.process.terminate()
         assert read_all(sock) == b'{"id":1,"result":"OK","error":null}\n'
     assert rig.stop() == 0
+
+
+def test_it_ends_with_its_parent() -> None:
+    with tempfile.TemporaryDirectory(prefix="cgr-") as folder:
+        child = f'["{sys.executable}", "-m", "balancer", "--link", "ipc://{folder}/b", "--with-parent"]'
+        code = f"import subprocess; p = subprocess.Popen({child}, stdout=subprocess.PIPE); p.stdout.readline(); print(p.pid)"
+        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, timeout=20, check=True)
+        wait_for(lambda: not os.path.exists(f"/proc/{int(done.stdout)}") or is_zombie(int(done.stdout)))
+
+
+def is_zombie(pid: int) -> bool:
+    """Ended, and not reaped (by an init that does not)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
