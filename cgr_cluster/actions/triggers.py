@@ -313,11 +313,15 @@ class Watch:
         for one in consumed:
             if one.balance is not None and (one.change or one.counted_type == CONNECT):  # a fee of 0 is written too
                 self.changed.add(one.balance)
+        held = account.unit_counters
         fed = [(one, counters.fed_by(account, one, subject, generation)) for one in consumed]
+        if count > 1:
+            for one, found in fed:
+                for counter in found:
+                    counter.value += one.amount * (count - 1)
         for one, found in fed:
+            if account.unit_counters is not held:  # an execution has set them up anew
+                found = counters.fed_by(account, one, subject, generation)
             for counter in found:
-                counter.value += one.amount * (count - 1)
-        for one in consumed:
-            for counter in counters.fed_by(account, one, subject, generation):
                 counter.value += one.amount
             self._evaluator.evaluate(account, self.changed)
