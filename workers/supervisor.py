@@ -26,7 +26,7 @@ from pathlib import Path
 
 from cgr_cluster.cluster.shard_map import MAX_WORKERS
 from cgr_cluster.config import logs, settings
-from workers.children import READY, STOP, Leash
+from workers.children import READY, STOP, Leash, name_process
 from workers.options import NodeOptions
 
 logger = logging.getLogger("cgr_cluster.supervisor")
@@ -86,6 +86,7 @@ class Supervisor:
                     os.close(end)
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                name_process(child.name)
                 logs.setup(child.name, self.options.log_level)
                 child.main(self.options, Leash(down_read, up_write))
                 status = 0
