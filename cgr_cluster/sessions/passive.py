@@ -9,9 +9,10 @@ from cgr_cluster.events.instant import ZERO
 from cgr_cluster.rating.event_cost_reading import event_cost_from_json
 from cgr_cluster.rating.types import CallDescriptor
 from cgr_cluster.sessions.build import extra_fields, is_local
+from cgr_cluster.sessions.deadlines import activate, deactivate
 from cgr_cluster.sessions.params import PassiveSession, RunParams
 from cgr_cluster.sessions.reading import text_field
-from cgr_cluster.sessions.steps import activate, deactivate, is_busy
+from cgr_cluster.sessions.steps import is_busy
 from cgr_cluster.sessions.types import ON_ACCOUNT, Run, Session
 
 

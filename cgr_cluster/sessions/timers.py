@@ -12,6 +12,7 @@ from cgr_cluster.engine.domain import Operation, Part, Steps, step, task, timer
 from cgr_cluster.engine.owner import Owner, registry_owner
 from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.sessions import charging
+from cgr_cluster.sessions.deadlines import set_debit_timer
 from cgr_cluster.sessions.disconnect import ask_to_disconnect, finish_forced, warn_low_balance
 from cgr_cluster.sessions.life import charge_away, patiently
 from cgr_cluster.sessions.registry import release
@@ -26,7 +27,6 @@ from cgr_cluster.sessions.steps import (
     drive_here,
     is_busy,
     mark_away,
-    set_debit_timer,
 )
 from cgr_cluster.sessions.types import ClosedSession, Session
 
