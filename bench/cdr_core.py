@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import cProfile
+import gc
 import json
 import pathlib
 import pstats
@@ -23,10 +24,10 @@ from typing import Any
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from cgr_cluster.cdrs.outbox import Outbox, entries_of
-from cgr_cluster.cdrs.store import CdrFiles, CdrReader, CdrWriter
-from cgr_cluster.engine import messages as m
-from cgr_cluster.node.node import Node
+from cgr_cluster.cdrs.outbox import Outbox, entries_of  # noqa: E402
+from cgr_cluster.cdrs.store import CdrFiles, CdrReader, CdrWriter  # noqa: E402
+from cgr_cluster.engine import messages as m  # noqa: E402
+from cgr_cluster.node.node import Node  # noqa: E402
 
 PLAN = ROOT / "tests" / "conformance" / "tariffplans" / "cdrs_retail"
 TURN = 64
@@ -54,7 +55,12 @@ def main() -> None:
     assert loaded["error"] is None, loaded
     for number in range(1, 20_000) if given.type != "*rated" else ():
         if number < 10_000:
-            balance = {"Account": f"4917{number:06d}", "BalanceType": "*monetary", "Value": 1000, "Balance": {"ID": "m"}}
+            balance = {
+                "Account": f"4917{number:06d}",
+                "BalanceType": "*monetary",
+                "Value": 1000,
+                "Balance": {"ID": "m"},
+            }
             assert node.call("APIerSv1.SetBalance", balance)["error"] is None
     engine = node.workers[0].engine
     warm, total = 2_000, given.cdrs
@@ -76,6 +82,8 @@ def main() -> None:
                     elif isinstance(output, m.ToWorker):
                         inputs.append(output.message)
 
+    gc.collect()
+    gc.freeze()
     run(requests[:warm])
     groups.clear()
     profile = cProfile.Profile()
@@ -104,14 +112,16 @@ def main() -> None:
         writer = CdrWriter(files)
         begin, clock = time.process_time(), time.perf_counter()
         for batch in batches:
-            writer.put(entries_of(batch))
+            writer.put(entries_of(batch.entries))
         stored, elapsed = time.process_time() - begin, time.perf_counter() - clock
         assert CdrReader(files).count(()) == total
-        size = sum(path.stat().st_size for path in pathlib.Path(folder).iterdir() if path.suffix == ".sqlite")
         files.close()
+        size = sum(path.stat().st_size for path in pathlib.Path(folder).iterdir())
     print(f"process {process / total * 1e6:7.1f} µs a CDR   ({logged // total} bytes logged)")
     print(f"outbox  {handed / total * 1e6:7.1f} µs")
-    print(f"store   {stored / total * 1e6:7.1f} µs CPU, {elapsed / total * 1e6:.1f} µs elapsed   ({size // total} bytes a row)")
+    print(
+        f"store   {stored / total * 1e6:7.1f} µs CPU, {elapsed / total * 1e6:.1f} µs elapsed   ({size // total} bytes a row)"
+    )
 
 
 if __name__ == "__main__":

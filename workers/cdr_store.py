@@ -17,10 +17,10 @@ from pathlib import Path
 
 import zmq
 
+from cgr_cluster.cdrs.outbox import entries_of
 from cgr_cluster.cdrs.store import CdrFiles, CdrReader, CdrWriter, store_functions
 from cgr_cluster.cdrs.store_wire import Ask, Done, Put, Told, decode, encode, pack_result, unpack_arguments
 from cgr_cluster.cdrs.types import TailEntry
-from cgr_cluster.engine.codec import unpack
 from cgr_cluster.rpc.errors import ApiError
 from workers.children import Leash
 from workers.options import NodeOptions
@@ -93,7 +93,7 @@ class StoreProcess:
                 self._ask(peer, message)
         current = [(peer, put) for peer, put in puts if put.incarnation == self._incarnations[put.worker]]
         if current:
-            self._commit([unpack(TailEntry, entry) for _, put in current for entry in put.entries])
+            self._commit([entry for _, put in current for entry in entries_of(put.entries)])
             for peer, put in current:
                 self._send(peer, Done(put.incarnation, put.number))
 

@@ -15,16 +15,18 @@ Entries are kept as the packed bytes of the group and are not decoded here.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any, cast
 
 import msgspec
 
 from cgr_cluster.cdrs.tail import committed
-from cgr_cluster.cdrs.types import TailEntry
+from cgr_cluster.cdrs.types import CDR, TailEntry
 from cgr_cluster.engine.codec import unpack
 from cgr_cluster.engine.domain import Call
 from cgr_cluster.engine.owner import Owner
 
 KIND = "cdr/"
+JSON_FIRST = b"{["  # how an entry begins that the engine's codec keeps as JSON
 MAX_BATCH = 2000
 
 Where = tuple[int, str]  # shard, shard key without its kind
@@ -97,6 +99,21 @@ class Outbox:
         self._open = {}
 
 
-def entries_of(batch: Batch) -> list[TailEntry]:
-    """The decoded entries, for `CdrWriter.put`."""
-    return [unpack(TailEntry, packed) for packed in batch.entries]
+def _like(struct: type[msgspec.Struct], **types: Any) -> Any:
+    """A Struct of the same packed form, with other types for some of its fields."""
+    fields = [(field.name, types.get(field.name, field.type)) for field in msgspec.structs.fields(struct)]
+    return msgspec.defstruct(f"Lean{struct.__name__}", fields, array_like=True, gc=False)
+
+
+# A TailEntry whose cost details are not taken apart: the store keeps them as they are.
+_LEAN_ENTRY = _like(TailEntry, cdr=_like(CDR, cost_details=msgspec.Raw) | None)
+_decode_lean = msgspec.msgpack.Decoder(_LEAN_ENTRY).decode
+
+
+def entries_of(entries: Iterable[bytes]) -> list[TailEntry]:
+    """The entries, for `CdrWriter.put`: in MessagePack with packed cost details (an entry with numbers beyond 64 bits is
+    kept as JSON, and decoded whole)."""
+    return [
+        unpack(TailEntry, packed) if packed[0] in JSON_FIRST else cast(TailEntry, _decode_lean(packed))
+        for packed in entries
+    ]

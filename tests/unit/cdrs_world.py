@@ -58,7 +58,7 @@ class StoreNode(Node):
                 if shard < SHARDS and self.shard_map[shard] == number
             )
             while (batch := outbox.batch(2)) is not None:
-                self.writer.put(entries_of(batch))
+                self.writer.put(entries_of(batch.entries))
                 for call in outbox.acknowledged(batch.number):
                     args = pack(list(call.args))
                     worker.inbox.append(

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from cgr_cluster.cdrs.outbox import Batch, Outbox, entries_of
+from cgr_cluster.cdrs.queries import CdrQuery
+from cgr_cluster.cdrs.store import CdrFiles, CdrReader, CdrWriter
 from cgr_cluster.cdrs.tail import committed
 from cgr_cluster.engine.codec import pack
-from tests.unit.cdrs_world import cdr, entry
+from cgr_cluster.rating.types import Charge, ChargeIncrement, EventCost
+from tests.unit.cdrs_world import MARCH_NS, cdr, entry
 
 
 def record(shard: int, number: int, version: int) -> tuple[int, str, bytes]:
@@ -16,7 +19,7 @@ def record(shard: int, number: int, version: int) -> tuple[int, str, bytes]:
 
 def versions(batch: Batch | None) -> list[int]:
     assert batch is not None
-    return [found.version for found in entries_of(batch)]
+    return [found.version for found in entries_of(batch.entries)]
 
 
 def acknowledged(outbox: Outbox, number: int) -> dict[str, Any]:
@@ -83,3 +86,18 @@ def test_a_shard_that_moves_away_takes_its_entries() -> None:
     outbox.drop_shard(1)
     assert acknowledged(outbox, 1) == {"2": [("key-2", 11)]}
     assert outbox.batch() is None
+
+
+def test_entries_reach_the_store_whole() -> None:
+    """With cost details, and with a cost beyond 64 bits, which the codec keeps as JSON."""
+    records = [
+        cdr(1, cost_details=EventCost("cgrid-1", charges=[Charge("", [ChargeIncrement(1, 5, "", 2)], 1)])),
+        cdr(2, cost_nano=3_600 * 10**18, cost_details=EventCost("cgrid-2")),
+    ]
+    outbox = Outbox()
+    outbox.durable((1, f"cdr/{n}", pack(entry(record, MARCH_NS + n))) for n, record in enumerate(records))
+    batch = outbox.batch()
+    assert batch is not None
+    files = CdrFiles(None)
+    CdrWriter(files).put(entries_of(batch.entries))
+    assert [row.cdr for row in CdrReader(files).query(CdrQuery())] == records
