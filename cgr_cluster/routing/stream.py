@@ -31,6 +31,7 @@ T = TypeVar("T")
 MAX_DOCUMENT = 64 << 20
 _LOOKED_THROUGH = 64 << 10  # bytes of an unfinished document that are checked for errors
 _TRUNCATED = "truncated"
+_NUMBER_CHARS = b"0123456789+-.eE"  # a number that is cut in two may look wrong
 
 _WHITE = re.compile(rb"[ \t\r\n]*")
 _TO_BRACKET = re.compile(rb'[^{}\[\]"]*(?:"[^"\\]*(?:\\.[^"\\]*)*"[^{}\[\]"]*)*', re.DOTALL)
@@ -144,7 +145,7 @@ class DocumentStream(Generic[T]):
         if len(self._buffer) > _LOOKED_THROUGH:
             return True
         try:
-            msgspec.json.decode(self._buffer, type=dict[str, msgspec.Raw] | None)
+            msgspec.json.decode(self._buffer.rstrip(_NUMBER_CHARS), type=dict[str, msgspec.Raw] | None)
         except (msgspec.ValidationError, RecursionError):
             return False
         except msgspec.DecodeError as error:
@@ -163,8 +164,10 @@ class DocumentStream(Generic[T]):
         """Scan on from `position`. True when the document ends, at `_position`."""
         size = len(buffer)
         if not self._depth and buffer[position] == ord("n"):  # a cut-off `null`, whose scan begins at its start
+            if size < position + 4:
+                return False
             self._position = position + 4
-            return size >= position + 4
+            return True
         while position < size:
             if self._in_text:
                 position = _TO_QUOTE.match(buffer, position).end()  # type: ignore[union-attr]

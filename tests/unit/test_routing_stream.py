@@ -43,6 +43,23 @@ def test_what_follows_a_document(tail: str, failed: bool) -> None:
         assert stream.feed((PING % 2).encode()) == []
 
 
+def test_any_two_pieces() -> None:
+    data = (
+        b'{"method":"a.b\\u00e9\\"","params":[{"a":-1.5e-7,"b":[true,false,null],"c":"\xc3\xa9","d":0.5E+3}],"id":-0.1}'
+    )
+    for cut in range(1, len(data)):
+        stream = new_stream()
+        assert stream.feed(data[:cut]) == []
+        assert not stream.failed, data[:cut]
+        assert len(stream.feed(data[cut:])) == 1
+
+
+def test_null_in_pieces() -> None:
+    stream = new_stream()
+    found = [stream.feed(bytes([byte])) for byte in b"null null"]
+    assert [len(documents) for documents in found] == [0, 0, 0, 1, 0, 0, 0, 0, 1]
+
+
 def test_brackets_and_quotes_in_texts() -> None:
     text = r'{"method":"a.b","params":[{"x":"}]{[\"\\","y":"\\\""}],"id":1}'
     for size in range(1, 12):
