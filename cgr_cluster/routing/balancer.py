@@ -307,7 +307,7 @@ class Balancer:
         if hello.map_version >= self._map_version:
             self._map_version = hello.map_version
             for shard in hello.shards:
-                self._map[shard] = hello.worker
+                self._own(shard, hello.worker)
         homeless, self._homeless = self._homeless, deque()
         for pending in homeless:
             self._route(pending)
@@ -320,9 +320,14 @@ class Balancer:
             worker.link = None
             worker.credits = 0
             for pending in [p for p in worker.queue if p.shard is None]:  # not sent: another worker can do it
-                worker.drop(pending)
-                pending.worker = None
+                self._take_back(pending, worker)
                 self._route(pending)
+            for pending in list(worker.unanswered.values()):
+                shard = pending.shard
+                if shard is not None and self._map[shard] != worker.number:  # its shard has a new owner already
+                    self._take_back(pending, worker)
+                    self._moving[shard].append(pending)
+                    self._settle(pending)
             self._recount_held()
             logger.warning("worker %d is down, %d calls wait for it", worker.number, len(worker.unanswered))
 
@@ -337,33 +342,54 @@ class Balancer:
         if pending.hops > MAX_HOPS:
             self._answer(message.uid, True, b"SERVER_ERROR: the call was sent on too often", now_ns)
             return
-        if message.map_version > self._map_version or self._map[message.shard] != message.worker:
-            self._map_version = max(self._map_version, message.map_version)
-            self._map[message.shard] = message.worker
+        if message.map_version >= self._map_version:
+            self._map_version = message.map_version
             if message.worker not in self.workers:
                 self.workers[message.worker] = Worker(message.worker)
+            self._own(message.shard, message.worker)
         if message.shard not in self._moving:
             self._begin_move(message.shard, old)
-        old.drop(pending)
-        pending.worker = None
-        pending.sent = False
+        self._take_back(pending, old)
         self._moving[message.shard].append(pending)
         self._settle(pending)
 
+    def _own(self, shard: int, number: int) -> None:
+        """The shard belongs to worker `number`. Calls for it that its old owner has are settled before newer ones go."""
+        before = self._map[shard]
+        if before == number:
+            return
+        self._map[shard] = number
+        old = None if before is None else self.workers[before]
+        if old is not None and shard not in self._moving:
+            self._begin_move(shard, old)
+
     def _begin_move(self, shard: int, old: Worker) -> None:
-        """Calls of the shard that are queued for the old owner wait; those on their way are to come back."""
+        """Calls of the shard that are queued for the old owner wait; those on their way are to come back, unless it is
+        down: then they go to the new owner, which knows by their uid what was done."""
         moving: deque[Pending] = deque()
         unsettled = set()
-        for pending in list(old.unanswered.values()):
-            if pending.shard == shard:
-                if pending.sent:
-                    unsettled.add(pending.sequence)
-                else:
-                    old.drop(pending)
-                    pending.worker = None
-                    moving.append(pending)
+        for pending in [pending for pending in old.unanswered.values() if pending.shard == shard]:
+            if pending.sent and old.link is not None:
+                unsettled.add(pending.sequence)
+            else:
+                self._take_back(pending, old)
+                moving.append(pending)
         self._moving[shard] = moving
         self._unsettled[shard] = unsettled
+        if not unsettled:
+            self._end_move(shard)
+
+    @staticmethod
+    def _take_back(pending: Pending, old: Worker) -> None:
+        old.drop(pending)
+        pending.worker = None
+        pending.sent = False
+
+    def _end_move(self, shard: int) -> None:
+        """The old owner has nothing of the shard any more: its calls go on, in order."""
+        del self._unsettled[shard]
+        for waiting in sorted(self._moving.pop(shard), key=lambda moved: moved.sequence):
+            self._route(waiting)
 
     def _settle(self, pending: Pending) -> None:
         """The old owner has no more to do with the call; after the last one the moved calls go on in order."""
@@ -374,9 +400,7 @@ class Balancer:
             return
         unsettled.discard(pending.sequence)
         if not unsettled:
-            del self._unsettled[pending.shard]
-            for waiting in sorted(self._moving.pop(pending.shard), key=lambda moved: moved.sequence):
-                self._route(waiting)
+            self._end_move(pending.shard)
 
     def is_complete(self) -> bool:
         """Whether every shard has a worker that is up."""
