@@ -15,6 +15,7 @@ from cgr_cluster.accounts.summary import summarised
 from cgr_cluster.accounts.types import Account, SharedGroupMembers
 from cgr_cluster.actions.execute import hooks_of
 from cgr_cluster.engine.domain import Part, step
+from cgr_cluster.engine.owner import Owner
 from cgr_cluster.rating.types import AccountSummary, CallCost, CallDescriptor
 
 
@@ -28,7 +29,7 @@ def setting(part: Part) -> Setting:
     return Setting(
         part.generation,
         part.now_ns,
-        lambda account_id: part.read(Account, account_id),
+        lambda account_id: part.read(Account, account_id) if part.lives_here(Owner("account", account_id)) else None,
         members_of,
         part.new_uuid,
         lambda account: hooks_of(part)(account),  # asked for accounts with triggers or counters only

@@ -14,6 +14,7 @@ import msgspec
 
 from cgr_cluster.actions.types import ActionTrigger, BalanceFilter
 from cgr_cluster.engine.domain import stored
+from cgr_cluster.engine.placement import belongs_by_key
 from cgr_cluster.events.instant import ZERO, ZERO_S, Instant
 from cgr_cluster.rating.types import Timing
 
@@ -59,6 +60,7 @@ class UnitCounter(msgspec.Struct, array_like=True, gc=False):
     counters: list[CounterFilter] = []
 
 
+@belongs_by_key("account")
 @stored("account")
 class Account(msgspec.Struct, array_like=True, gc=False):
     """20 §2.1; kept in its owner's shard under its `id`, `tenant:account`. `balances` None: never had a balance."""
@@ -99,6 +101,7 @@ class Account(msgspec.Struct, array_like=True, gc=False):
         return out
 
 
+@belongs_by_key("group")
 @stored("shared_group_members")
 class SharedGroupMembers(msgspec.Struct, array_like=True, gc=False):
     """Ids (`tenant:account`) of a group's members, in the order in which they joined; kept under the group's id in the

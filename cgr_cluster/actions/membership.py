@@ -19,10 +19,12 @@ import msgspec
 
 from cgr_cluster.actions.types import ActionPlan
 from cgr_cluster.engine.domain import GenerationView, Part, step, stored
+from cgr_cluster.engine.placement import belongs_by_key
 
 NO_ACCOUNT = ""
 
 
+@belongs_by_key("account")
 @stored("account_plans")
 class AccountPlans(msgspec.Struct, array_like=True, gc=False):
     """The plans of one account: plan id → membership. Kept under the account's id."""
@@ -33,6 +35,7 @@ class AccountPlans(msgspec.Struct, array_like=True, gc=False):
         return AccountPlans(dict(self.plans))
 
 
+@belongs_by_key("account")
 @stored("pending_actions")
 class PendingActions(msgspec.Struct, array_like=True, gc=False):
     """Action groups that run on the account at the next reload of the scheduler, in order. Kept under the account's id."""

@@ -20,6 +20,7 @@ from cgr_cluster.actions.runs import run_each
 from cgr_cluster.actions.schedule import delay_of, is_asap, next_run
 from cgr_cluster.actions.types import ActionPlan, ActionTiming
 from cgr_cluster.engine.domain import (
+    GenerationView,
     Operation,
     Part,
     Steps,
@@ -33,6 +34,7 @@ from cgr_cluster.engine.domain import (
     together,
 )
 from cgr_cluster.engine.owner import LEADER, SHARDS, Owner
+from cgr_cluster.engine.placement import locate
 from cgr_cluster.filters.lists import find_filter
 from cgr_cluster.filters.rules import compile_rule
 from cgr_cluster.filters.view import View
@@ -144,11 +146,11 @@ def end_reload(part: Part) -> bool:
 @step("actions.shards_with_tasks", reads=True)
 def shards_with_tasks(part: Part) -> list[int]:
     """Shards of this worker that have tasks."""
-    return sorted({_shard_of(key) for key, _ in part.all(PendingActions)})
+    return sorted({_shard_of(part.generation, key) for key, _ in part.all(PendingActions)})
 
 
-def _shard_of(account_id: str) -> int:
-    return LEADER.shard if account_id == NO_ACCOUNT else Owner("account", account_id).shard
+def _shard_of(generation: GenerationView, account_id: str) -> int:
+    return locate(generation, LEADER if account_id == NO_ACCOUNT else Owner("account", account_id))
 
 
 @step("actions.start_tasks")

@@ -14,6 +14,7 @@ from cgr_cluster.engine.messages import (
     Forget,
     ForwardedAnswer,
     ForwardedRequest,
+    StepMoved,
     StepReply,
     StepRequest,
 )
@@ -31,7 +32,7 @@ class Hello(msgspec.Struct, array_like=True, tag=0, gc=False):
     answer: bool
 
 
-MeshMessage = Hello | ForwardedRequest | ForwardedAnswer | StepRequest | StepReply | Forget | Changeset | ChangesetDone
+MeshMessage = Hello | ForwardedRequest | ForwardedAnswer | StepRequest | StepReply | StepMoved | Forget | Changeset | ChangesetDone
 
 encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[MeshMessage]).decode

@@ -115,6 +115,7 @@ class Part(Protocol):
     def put(self, kind: type[T], key: str, value: T) -> None: ...
     def delete(self, kind: type[Any], key: str) -> None: ...
     def all(self, kind: type[T]) -> Iterator[tuple[str, T]]: ...
+    def lives_here(self, owner: Owner) -> bool: ...
     def set_timer(self, key: str, at_ns: int, name: str, *args: Any) -> None: ...
     def cancel_timer(self, key: str) -> None: ...
     def spawn(self, name: str, *args: Any) -> None: ...
@@ -167,6 +168,7 @@ TIMERS: dict[str, Callable[..., Any]] = {}
 STORED: dict[str, type[Any]] = {}
 STORED_NAME: dict[type[Any], str] = {}
 REFERENCE: dict[str, type[Any]] = {}
+APART: dict[str, tuple[str, Any]] = {}  # kind of reference data → its large map's field, type of the map's values
 
 
 def step(name: str, *, reads: bool = False, idempotent: bool = False) -> Callable[[Callable[..., Any]], StepDef]:
@@ -210,11 +212,14 @@ def stored(kind: str) -> Callable[[type[T]], type[T]]:
     return declare
 
 
-def reference(kind: str) -> Callable[[type[T]], type[T]]:
-    """A type of reference data: immutable, the same on every worker."""
+def reference(kind: str, apart: str = "") -> Callable[[type[T]], type[T]]:
+    """A type of reference data: immutable, the same on every worker. `apart`: the field (a mapping from texts) that may
+    be very large; a deck reads its values one by one (docs/decks.md)."""
 
     def declare(cls: type[T]) -> type[T]:
         REFERENCE[kind] = cls
+        if apart:
+            APART[kind] = (apart, typing.get_args(typing.get_type_hints(cls)[apart])[1])
         return cls
 
     return declare

@@ -21,9 +21,10 @@ from typing import Any
 
 from cgr_cluster.engine import messages as m
 from cgr_cluster.engine.codec import pack
-from cgr_cluster.engine.generation import Changes, Generation
-from cgr_cluster.engine.owner import REFERENCE_SHARD, SHARDS
+from cgr_cluster.engine.generation import Changes, Generation, OpenDeck, no_decks
+from cgr_cluster.engine.owner import REFERENCE_SHARD, SHARDS, Owner
 from cgr_cluster.engine.part import Part
+from cgr_cluster.engine.placement import locate, owner_text
 from cgr_cluster.engine.records import Done
 from cgr_cluster.engine.redelivery import SHORT_LIVED, Kept
 from cgr_cluster.engine.references import References
@@ -36,6 +37,7 @@ logger = logging.getLogger("cgr_cluster.engine")
 
 MAX_READY_PER_TURN = 256  # continuations, tasks and timers begun in one turn; the rest goes on in the next
 
+SHARD_MOVES = "all moves out of shard "
 DISK_FULL = b"SERVER_ERROR: the disk of the log is nearly full; nothing new is accepted until there is room"
 
 DecodeParams = Callable[[Method, bytes], Any]
@@ -53,6 +55,7 @@ class Engine:
         decode_params: DecodeParams,
         encode_result: EncodeResult,
         registry: Registry = REGISTRY,
+        open_deck: OpenDeck = no_decks,
     ) -> None:
         self.worker = worker
         self.shard_map = list(shard_map)  # shard → worker
@@ -68,12 +71,13 @@ class Engine:
         self._interrupted: deque[tuple[Shard, str]] = deque()  # operations that a restart found in the shards
         self.timers: list[tuple[int, int, str]] = []  # heap of (time, shard, key)
         self.kept = Kept()
-        self.references = References(worker, self.shard_map[0], config, self.outputs.append)
+        self.references = References(worker, self.shard_map[0], config, self.outputs.append, open_deck)
         self.runner = Runner(self)
         self._any_home = self.shards[min(self.shards)]
         self._changed: dict[tuple[int, str, str], None] = {}
         self._undo: list[tuple[Shard, str, str, Any]] = []
         self._queue: deque[tuple[int, m.Output]] = deque()
+        self._deferred: dict[str, list[Callable[[], None]]] = {}  # owner that is being moved → what waits for it
         self._forwarded: dict[str, tuple[int, m.ForwardedRequest, str]] = {}
 
     @property
@@ -179,6 +183,10 @@ class Engine:
         self._changed[shard.number, kind, key] = None
         if kind == "timer" and value is not None:
             heapq.heappush(self.timers, (value.at_ns, shard.number, key))
+        elif kind == "moving" and value is None and self._deferred:
+            self.ready.extend(self._deferred.pop(key, ()))
+            if not shard.tables.get("moving"):
+                self.ready.extend(self._deferred.pop(f"{SHARD_MOVES}{shard.number}", ()))
 
     @property
     def has_changed(self) -> bool:
@@ -206,8 +214,23 @@ class Engine:
             del self.outputs[outputs:]
             return False
 
-    def part(self, shard: Shard | None, op_id: str, now_ns: int, generation: Generation, connection: str) -> Part:
-        return Part(self, shard, op_id, now_ns, generation, connection)
+    def locate(self, owner: Owner) -> int:
+        """The owner's shard."""
+        return locate(self.generation, owner)
+
+    def frozen(self, shard: Shard, owner: Owner) -> str:
+        """What must end before anything is done for `owner` in `shard`: the text that `defer` takes; "" for nothing."""
+        moving = shard.tables.get("moving")
+        if not moving:
+            return ""
+        if owner.kind == "shard":
+            return SHARD_MOVES + owner.key
+        text = owner_text(owner)
+        return text if text in moving else ""
+
+    def defer(self, text: str, then: Callable[[], None]) -> None:
+        """Do `then` when the owner that is being moved has gone."""
+        self._deferred.setdefault(text, []).append(then)
 
     def keep(self, part: Part, shard: Shard) -> bool:
         """Keep a part's changes and see to what it has spawned. Answers whether it changed anything."""
@@ -221,6 +244,8 @@ class Engine:
     def _handle(self, message: m.Input) -> None:
         if isinstance(message, m.Request):
             self._request(message, None)
+        elif isinstance(message, m.StepMoved):
+            self.runner.step_moved(message)
         elif isinstance(message, m.StepReply):
             self.runner.step_reply(message)
         elif isinstance(message, m.StepRequest):
@@ -240,8 +265,8 @@ class Engine:
         else:
             self.kept.acknowledged(message.balancer, message.sequence)
 
-    def _request(self, request: m.Request, shard_number: int | None) -> None:
-        """A call. `shard_number`: where a forwarding worker says that it belongs, instead of the method's owner rule."""
+    def _request(self, request: m.Request, owner: Owner | None) -> None:
+        """A call. `owner`: whose a forwarding worker says that it is, instead of the method's owner rule."""
         if request.deadline_ns is not None and self.now_ns > request.deadline_ns:
             self.answer(request.reply_to, request.uid, b"REPLY_TIMEOUT", True)
             return
@@ -251,17 +276,28 @@ class Engine:
             return
         try:
             method = self.registry.find(request.method)
-            if shard_number is None:
+            if owner is None:
                 owner = method.owner.owner(request.params, self.generation.default_tenant)
-                shard_number = None if owner is None else owner.shard
         except ApiError as error:
             self.answer(request.reply_to, request.uid, error.text.encode(), True)
             return
-        home = self._any_home if shard_number is None else self.shards.get(shard_number)
-        if home is None:
-            assert shard_number is not None
-            self.forward(request, shard_number)
-            return
+        text = ""
+        if owner is None:
+            home = self._any_home
+        else:
+            place = self.locate(owner)
+            found = self.shards.get(place)
+            if place != owner.shard and self._answered_before_move(request, owner):
+                return
+            if found is None:
+                self.forward(request, owner)
+                return
+            home = found
+            waits = self.frozen(home, owner)
+            if waits:
+                self.defer(waits, lambda: self._request(request, owner))
+                return
+            text = owner_text(owner)
         if method.changes:
             done = home.get("done", request.uid)
             if done is not None:
@@ -271,11 +307,20 @@ class Engine:
                 self.answer(request.reply_to, request.uid, DISK_FULL, True)
                 return
         if method.orchestrates:
-            self.runner.start_request(request, method, home)
+            self.runner.start_request(request, method, home, text)
         else:
-            self._plain(request, method, home)
+            self._plain(request, method, home, text)
 
-    def _plain(self, request: m.Request, method: Method, home: Shard) -> None:
+    def _answered_before_move(self, request: m.Request, owner: Owner) -> bool:
+        """Whether the request was executed where its owner lived first; an operation may have ended there after the move."""
+        first = self.shards.get(owner.shard)
+        done = None if first is None else first.get("done", request.uid)
+        if done is None:
+            return False
+        self.answer(request.reply_to, request.uid, done.answer, done.failed)
+        return True
+
+    def _plain(self, request: m.Request, method: Method, home: Shard, owner: str) -> None:
         """A method that is one step."""
         body, failed = b"", True
         before = self.generation
@@ -284,14 +329,14 @@ class Engine:
             nonlocal body, failed
             try:
                 params = self.decode(method, request.params)
-                part = Part(self, home, request.uid, self.now_ns, self.generation, request.connection)
+                part = Part(self, home, request.uid, self.now_ns, self.generation, request.connection, owner)
                 body = self.encode(method.handler(part, params))
                 self.keep(part, home)
                 failed = False
             except ApiError as error:
                 body = error.text.encode()
             if method.changes and (self._undo or self.generation is not before):
-                self.put_done(home, request.uid, body, failed)
+                self.put_done(home, request.uid, body, failed, owner)
 
         if not self.segment(work):
             body, failed = internal_error(request.uid), True
@@ -308,25 +353,25 @@ class Engine:
         elif reply_to:
             self.outputs.append(m.Answer(reply_to, uid, body, failed))
 
-    def put_done(self, home: Shard, uid: str, body: bytes, failed: bool) -> None:
-        self.change(home, "done", uid, Done(self.now_ns, body, failed))
+    def put_done(self, home: Shard, uid: str, body: bytes, failed: bool, owner: str) -> None:
+        self.change(home, "done", uid, Done(self.now_ns, body, failed, owner))
         self.kept.remember("done", home, uid, self.now_ns)
 
     # --- forwarding -------------------------------------------------------------------------------------------
 
-    def forward(self, request: m.Request, shard_number: int) -> None:
-        """Send the request to the worker that owns the shard; its answer comes back through this one."""
+    def forward(self, request: m.Request, owner: Owner) -> None:
+        """Send the request to the worker that has the owner; its answer comes back through this one."""
         if request.hops >= MAX_HOPS:
             logger.error("request %s (%s) was forwarded %d times", request.uid, request.method, request.hops)
             self.answer(request.reply_to, request.uid, b"SERVER_ERROR: too many hops", True)
             return
         left = None if request.deadline_ns is None else request.deadline_ns - self.now_ns
-        worker = self.shard_map[shard_number]
+        worker = self.shard_map[self.locate(owner)]
         message = m.ForwardedRequest(
             request.uid,
             request.method,
             request.params,
-            shard_number,
+            (owner.kind, owner.key),
             left,
             request.connection,
             request.hops + 1,
@@ -341,7 +386,7 @@ class Engine:
         request = m.Request(
             message.uid, message.method, message.params, reply_to, deadline, message.connection, message.hops
         )
-        self._request(request, message.shard)
+        self._request(request, Owner(*message.owner))
 
     def _forwarded_answer(self, message: m.ForwardedAnswer) -> None:
         entry = self._forwarded.pop(message.uid, None)
@@ -374,5 +419,8 @@ class Engine:
             at_ns, shard_number, key = heapq.heappop(self.timers)
             shard = self.shards[shard_number]
             timer = shard.get("timer", key)
-            if timer is not None and timer.at_ns == at_ns:
-                self.runner.fire(shard, key, timer)
+            if timer is None or timer.at_ns != at_ns:
+                continue
+            if timer.owner and timer.owner in shard.tables.get("moving", ()):
+                continue  # it goes along, and is due there
+            self.runner.fire(shard, key, timer)

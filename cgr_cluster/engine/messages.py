@@ -26,11 +26,13 @@ class Request(msgspec.Struct, gc=False):
 
 
 class StepRequest(msgspec.Struct, array_like=True, tag=3, gc=False):
-    """Step `number` of operation `op_id`, for the owner of `shard` (-1: for the whole worker, a part of an `everywhere`)."""
+    """Step `number` of operation `op_id`, for `owner` (kind, key), which the sender believes in `shard` (-1: for the whole
+    worker, a part of an `everywhere`)."""
 
     op_id: str
     number: int
     step: str
+    owner: tuple[str, str]
     shard: int
     args: bytes
     now_ns: int
@@ -47,6 +49,14 @@ class StepReply(msgspec.Struct, array_like=True, tag=4, gc=False):
     from_worker: int
     result: bytes
     error: str | None = None
+
+
+class StepMoved(msgspec.Struct, array_like=True, tag=8, gc=False):
+    """The step was not done: its owner lives in another shard by now. The coordinator sends it there."""
+
+    op_id: str
+    number: int
+    shard: int
 
 
 class Forget(msgspec.Struct, array_like=True, tag=5, gc=False):
@@ -90,7 +100,7 @@ class ForwardedRequest(msgspec.Struct, array_like=True, tag=1, gc=False):
     uid: str
     method: str
     params: bytes
-    shard: int
+    owner: tuple[str, str]
     time_left_ns: int | None
     connection: str
     hops: int
@@ -107,6 +117,7 @@ Input = (
     ForwardedRequest
     | ForwardedAnswer
     | Request
+    | StepMoved
     | StepRequest
     | StepReply
     | Forget
@@ -131,7 +142,9 @@ class Answer(msgspec.Struct, gc=False):
 
 class ToWorker(msgspec.Struct, gc=False):
     worker: int
-    message: StepRequest | StepReply | Forget | Changeset | ChangesetDone | ForwardedRequest | ForwardedAnswer
+    message: (
+        StepRequest | StepReply | StepMoved | Forget | Changeset | ChangesetDone | ForwardedRequest | ForwardedAnswer
+    )
 
 
 class OutsideCall(msgspec.Struct, gc=False):

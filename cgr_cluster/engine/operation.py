@@ -18,13 +18,13 @@ class Running:
 
     __slots__ = (
         "_ids", "_raises", "args", "changes", "collected", "connection", "counter", "deadline_ns", "dirty", "generation", "generator", "home", "hops",
-        "intent_length", "journal", "locks", "method", "name", "now_ns", "origin", "outstanding", "remote", "replay",
+        "intent_length", "journal", "locks", "method", "name", "now_ns", "origin", "outstanding", "owner", "remote", "replay",
         "reply_to", "slots", "uid",
     )  # fmt: skip
 
     def __init__(
         self, uid: str, origin: str, name: str, args: bytes, now_ns: int, connection: str, hops: int, home: Shard,
-        generation: Generation,
+        generation: Generation, owner: str,
     ) -> None:  # fmt: skip
         self.uid = uid
         self.origin = origin
@@ -34,6 +34,7 @@ class Running:
         self.connection = connection
         self.hops = hops
         self.home = home
+        self.owner = owner  # `kind:key` of whom a request is for
         self.generation = generation
         self.generator: Any = None
         self.method: Any = None

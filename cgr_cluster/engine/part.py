@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from cgr_cluster.engine.codec import pack
 from cgr_cluster.engine.domain import STORED_NAME
 from cgr_cluster.engine.generation import Generation
+from cgr_cluster.engine.owner import Owner
+from cgr_cluster.engine.placement import locate, owner_text
 from cgr_cluster.engine.records import Intent, Timer
 from cgr_cluster.engine.shard import Shard
 
@@ -38,12 +40,20 @@ class Part:
         "generation",
         "now_ns",
         "op_id",
+        "owner",
         "spawned",
         "tells",
     )
 
     def __init__(
-        self, engine: Engine, shard: Shard | None, op_id: str, now_ns: int, generation: Generation, connection: str
+        self,
+        engine: Engine,
+        shard: Shard | None,
+        op_id: str,
+        now_ns: int,
+        generation: Generation,
+        connection: str,
+        owner: str,
     ) -> None:
         self._engine = engine
         self._shard = shard
@@ -51,6 +61,7 @@ class Part:
         self.now_ns = now_ns
         self.generation = generation
         self.connection = connection
+        self.owner = owner  # `kind:key` of whom this is done for, "" for no single one
         self._drafts: dict[tuple[str, str], Any] = {}
         self._references: list[tuple[str, str, Any]] | None = None
         self._ids = 0
@@ -98,6 +109,13 @@ class Part:
         self._home()
         self._drafts[STORED_NAME[kind], key] = _DELETED
 
+    def lives_here(self, owner: Owner) -> bool:
+        """Whether the owner's state is in this part's shard and is not on its way to another."""
+        shard = self._home()
+        if shard.tables.get("moving") and shard.get("moving", owner_text(owner)) is not None:
+            return False
+        return locate(self._engine.generation, owner) == shard.number
+
     def all(self, kind: type[T]) -> Iterator[tuple[str, T]]:
         """Objects of the part's shard; of all shards of the worker in a step run by `everywhere`."""
         name = STORED_NAME[kind]
@@ -113,7 +131,7 @@ class Part:
                 yield key, draft
 
     def set_timer(self, key: str, at_ns: int, name: str, *args: Any) -> None:
-        self.put(Timer, key, Timer(at_ns, name, pack(list(args))))
+        self.put(Timer, key, Timer(at_ns, name, pack(list(args)), self.owner))
 
     def cancel_timer(self, key: str) -> None:
         self.delete(Timer, key)

@@ -43,6 +43,7 @@ class Done(msgspec.Struct, array_like=True, frozen=True, gc=False):
     at_ns: int
     answer: bytes
     failed: bool
+    owner: str = ""  # `kind:key` of whom it concerns: it moves with an account
 
     def draft(self) -> Done:
         return self
@@ -55,6 +56,7 @@ class Memo(msgspec.Struct, array_like=True, frozen=True, gc=False):
     at_ns: int
     result: bytes
     error: str | None = None
+    owner: str = ""
 
     def draft(self) -> Memo:
         return self
@@ -67,6 +69,7 @@ class Timer(msgspec.Struct, array_like=True, frozen=True, gc=False):
     at_ns: int
     name: str
     args: bytes
+    owner: str = ""  # `kind:key` of whoever set it: it moves with an account
 
     def draft(self) -> Timer:
         return self

@@ -17,6 +17,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from cgr_cluster.engine import messages as m
 from cgr_cluster.engine.codec import pack, unpack
 from cgr_cluster.engine.domain import (
@@ -29,10 +31,12 @@ from cgr_cluster.engine.domain import (
     Forward,
     Outside,
     Sleep,
-    StepDef,
     Together,
 )
 from cgr_cluster.engine.operation import Running
+from cgr_cluster.engine.owner import Owner
+from cgr_cluster.engine.part import Part
+from cgr_cluster.engine.placement import owner_text
 from cgr_cluster.engine.records import Memo, Timer
 from cgr_cluster.engine.shard import Shard
 from cgr_cluster.rpc.errors import ApiError
@@ -43,6 +47,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("cgr_cluster.engine")
 
+EVERYWHERE = Owner("worker", "")
+MOVING_STEPS = "placement."  # what moves an owner is done although the owner is being moved
 MAX_HOPS = 8  # bound of chains of forwards and steps (design 7)
 
 Outcome = tuple[Any, "ApiError | None"]
@@ -64,7 +70,7 @@ class Runner:
 
     # --- beginnings ---------------------------------------------------------------------------------------------
 
-    def start_request(self, request: m.Request, method: Method, home: Shard) -> None:
+    def start_request(self, request: m.Request, method: Method, home: Shard, owner: str) -> None:
         engine = self.engine
         operation = self._operation(
             request.uid,
@@ -75,6 +81,7 @@ class Runner:
             request.connection,
             request.hops,
             home,
+            owner,
         )
         operation.method = method
         operation.changes = method.changes
@@ -119,7 +126,7 @@ class Runner:
 
             def work() -> None:
                 engine.change(shard, "timer", key, None)
-                part = engine.part(shard, uid, engine.now_ns, engine.generation, "")
+                part = Part(engine, shard, uid, engine.now_ns, engine.generation, "", timer.owner)
                 try:
                     function(part, *self._task_args(function, timer.args))
                 except ApiError as error:
@@ -132,9 +139,18 @@ class Runner:
             engine.segment(lambda: engine.change(shard, "timer", key, None))
 
     def _operation(
-        self, uid: str, origin: str, name: str, args: bytes, now_ns: int, connection: str, hops: int, home: Shard
+        self,
+        uid: str,
+        origin: str,
+        name: str,
+        args: bytes,
+        now_ns: int,
+        connection: str,
+        hops: int,
+        home: Shard,
+        owner: str = "",
     ) -> Running:
-        operation = Running(uid, origin, name, args, now_ns, connection, hops, home, self.engine.generation)
+        operation = Running(uid, origin, name, args, now_ns, connection, hops, home, self.engine.generation, owner)
         self.running[uid] = operation
         return operation
 
@@ -185,14 +201,14 @@ class Runner:
             value = error = None
             outcome: Outcome | None
             if isinstance(command, Call):
-                outcome = self._call(operation, command.step, command.owner.shard, command.args)
+                outcome = self._call(operation, command)
             elif isinstance(command, (Together, Everywhere)):
                 self._call_many(operation, command)
                 outcome = None if operation.outstanding else operation.take_collected()
             elif isinstance(command, Exclusive):
                 outcome = (None, None) if self._lock(operation, command.text) else None
             elif isinstance(command, Forward):
-                if not self._forward(operation, command.owner.shard):
+                if not self._forward(operation, command.owner):
                     return
                 outcome = (None, None)
             elif isinstance(command, Outside):
@@ -233,7 +249,7 @@ class Runner:
         if operation.intent_length >= 0:
             engine.change(operation.home, "intent", operation.uid, None)
         if operation.changes and operation.dirty:
-            engine.put_done(operation.home, operation.uid, body, error is not None)
+            engine.put_done(operation.home, operation.uid, body, error is not None, operation.owner)
         self._drop(operation)
         self._send_forgets(operation)
         engine.answer(operation.reply_to, operation.uid, body, error is not None)
@@ -260,7 +276,7 @@ class Runner:
             if operation.intent_length >= 0:
                 engine.change(operation.home, "intent", operation.uid, None)
             if operation.changes:
-                engine.put_done(operation.home, operation.uid, body, True)
+                engine.put_done(operation.home, operation.uid, body, True, operation.owner)
 
         engine.segment(work)
         if operation.uid in self.running:
@@ -270,21 +286,38 @@ class Runner:
 
     # --- commands -----------------------------------------------------------------------------------------------
 
-    def _call(self, operation: Running, step: StepDef, shard_number: int, args: tuple[Any, ...]) -> Outcome | None:
+    def _call(self, operation: Running, call: Call) -> Outcome | None:
         """Run a step here, or send it to its owner (None: the result comes later)."""
         number = operation.next_number()
-        outcome = operation.recall(number, step.name, step.result_type)
-        if outcome is not None:
-            return outcome
+        outcome = operation.recall(number, call.step.name, call.step.result_type)
+        return self._do(operation, call, number) if outcome is None else outcome
+
+    def _do(self, operation: Running, call: Call, number: int) -> Outcome | None:
         engine = self.engine
-        shard = engine.shards.get(shard_number)
+        step, owner = call.step, call.owner
+        place = engine.locate(owner)
+        shard = engine.shards.get(place)
         if shard is None:
-            return self._send(operation, step, number, shard_number, engine.shard_map[shard_number], args)
+            return self._send(operation, call, number, place, engine.shard_map[place])
+        if shard.tables.get("moving") and not step.name.startswith(MOVING_STEPS):
+            waits = engine.frozen(shard, owner)
+            if waits:
+                operation.outstanding[number] = "a move"
+                engine.defer(waits, lambda: self._do_now(operation, call, number))
+                return None
         before = engine.generation
-        generation = before if shard_number == 0 else operation.generation
-        part = engine.part(shard, f"{operation.uid}/{number}", operation.now_ns, generation, operation.connection)
+        generation = before if place == 0 else operation.generation
+        part = Part(
+            engine,
+            shard,
+            f"{operation.uid}/{number}",
+            operation.now_ns,
+            generation,
+            operation.connection,
+            owner_text(owner),
+        )
         try:
-            result = step.function(part, *args)
+            result = step.function(part, *call.args)
         except ApiError as error:
             operation.journal.append((number, step.name, None, error.text))
             return None, error
@@ -300,13 +333,29 @@ class Runner:
                 return None
         return result, None
 
+    def _do_now(self, operation: Running, call: Call, number: int) -> None:
+        """A step that waited for a move to end: its owner may be elsewhere by now."""
+        if self.running.get(operation.uid) is not operation or number not in operation.outstanding:
+            return
+        outcome: list[Outcome | None] = []
+
+        def work() -> None:
+            outcome.append(self._do(operation, call, number))
+            if outcome[0] is None:
+                self._wait(operation)
+
+        if not self.engine.segment(work):
+            self._broken(operation)
+        elif outcome[0] is not None:
+            self._resolved(operation, number, *outcome[0])
+
     def _call_many(self, operation: Running, command: Together | Everywhere) -> None:
         """Run or send several steps; `operation.collected` gets the results, those still out are `outstanding`."""
         if isinstance(command, Together):
             operation.collect(len(command.calls), False)
             for place, call in enumerate(command.calls):
                 operation.slots[operation.counter + 1] = place
-                outcome = self._call(operation, call.step, call.owner.shard, call.args)
+                outcome = self._call(operation, call)
                 if outcome is not None:
                     operation.fill(place, *outcome)
             return
@@ -319,12 +368,12 @@ class Runner:
             if outcome is None and worker == self.engine.worker:
                 outcome = self._call_all_shards(operation, command, number)
             if outcome is None:
-                outcome = self._send(operation, command.step, number, -1, worker, command.args)
+                outcome = self._send(operation, Call(command.step, EVERYWHERE, command.args), number, -1, worker)
             if outcome is not None:
                 operation.fill(place, *outcome)
 
     def _call_all_shards(self, operation: Running, command: Everywhere, number: int) -> Outcome:
-        part = self.engine.part(None, f"{operation.uid}/{number}", operation.now_ns, operation.generation, "")
+        part = Part(self.engine, None, f"{operation.uid}/{number}", operation.now_ns, operation.generation, "", "")
         name = command.step.name
         try:
             result = command.step.function(part, *command.args)
@@ -334,9 +383,8 @@ class Runner:
         operation.journal.append((number, name, result, None))
         return result, None
 
-    def _send(
-        self, operation: Running, step: StepDef, number: int, shard_number: int, worker: int, args: tuple[Any, ...]
-    ) -> Outcome | None:
+    def _send(self, operation: Running, call: Call, number: int, shard_number: int, worker: int) -> Outcome | None:
+        step = call.step
         if operation.hops >= MAX_HOPS:
             logger.error("%s (%s) reached the bound of %d hops", operation.name, operation.uid, MAX_HOPS)
             return None, ApiError("SERVER_ERROR: too many hops")
@@ -344,8 +392,9 @@ class Runner:
             operation.uid,
             number,
             step.name,
+            (call.owner.kind, call.owner.key),
             shard_number,
-            pack(list(args)),
+            pack(list(call.args)),
             operation.now_ns,
             operation.generation.number,
             operation.connection,
@@ -371,14 +420,15 @@ class Runner:
         waiting.append(operation)
         return False
 
-    def _forward(self, operation: Running, shard_number: int) -> bool:
-        """Whether the operation goes on here; else it is sent to the shard's owner and ends here."""
+    def _forward(self, operation: Running, owner: Owner) -> bool:
+        """Whether the operation goes on here; else it is sent to the owner and ends here."""
         engine = self.engine
-        shard = engine.shards.get(shard_number)
+        shard = engine.shards.get(engine.locate(owner))
         if shard is not None:
             if operation.dirty:
                 return True
             operation.home = shard
+            operation.owner = owner_text(owner)
             done = shard.get("done", operation.uid) if operation.changes else None
             if done is None:
                 return True
@@ -397,7 +447,7 @@ class Runner:
             operation.connection,
             operation.hops,
         )
-        engine.forward(request, shard_number)
+        engine.forward(request, owner)
         return False
 
     def _outside(self, operation: Running, command: Outside) -> Outcome | None:
@@ -437,7 +487,7 @@ class Runner:
     # --- steps for and from other workers -----------------------------------------------------------------------
 
     def step_request(self, message: m.StepRequest) -> None:
-        """A step of another worker's operation, on a shard of this one."""
+        """A step of another worker's operation, for an owner in a shard of this one."""
         engine = self.engine
         step = STEPS.get(message.step)
         shard = engine.shards.get(message.shard)
@@ -450,13 +500,32 @@ class Runner:
         if memo is not None:
             self._reply(message, memo.result, memo.error)
             return
+        owner = Owner(*message.owner)
+        if shard is not None and not step.name.startswith(MOVING_STEPS):
+            place = engine.locate(owner)
+            if place != message.shard:
+                engine.outputs.append(
+                    m.ToWorker(message.from_worker, m.StepMoved(message.op_id, message.number, place))
+                )
+                return
+            waits = engine.frozen(shard, owner)
+            if waits:
+                engine.defer(waits, lambda: self.step_request(message))
+                return
         result, error = b"", ""
         before = engine.generation
+        text = owner_text(owner)
 
         def work() -> None:
             nonlocal result, error
-            part = engine.part(
-                shard, f"{message.op_id}/{message.number}", message.now_ns, engine.generation, message.connection
+            part = Part(
+                engine,
+                shard,
+                f"{message.op_id}/{message.number}",
+                message.now_ns,
+                engine.generation,
+                message.connection,
+                text,
             )
             try:
                 kind = tuple.__class_getitem__(step.arg_types)
@@ -466,7 +535,7 @@ class Runner:
             except ApiError as failure:
                 error = failure.text
             if not step.idempotent and shard is not None:
-                engine.change(shard, "memo", memo_key, Memo(engine.now_ns, result, error or None))
+                engine.change(shard, "memo", memo_key, Memo(engine.now_ns, result, error or None, text))
                 engine.kept.remember("memo", shard, memo_key, engine.now_ns)
 
         if not engine.segment(work):
@@ -476,6 +545,21 @@ class Runner:
             self._reply(message, result, error or None)
         else:
             engine.references.when_everywhere(reached, lambda: self._reply(message, result, error or None))
+
+    def step_moved(self, moved: m.StepMoved) -> None:
+        """A step was not done, since its owner has moved: send it there."""
+        operation = self.running.get(moved.op_id)
+        sent = None if operation is None else operation.outstanding.get(moved.number)
+        if operation is None or not isinstance(sent, m.StepRequest):
+            return
+        worker = self.engine.shard_map[moved.shard]
+        again = structs.replace(sent, shard=moved.shard, to_worker=worker)
+        operation.outstanding[moved.number] = again
+        operation.remote.append((moved.shard, moved.number))
+        if worker == self.engine.worker:
+            self.engine.ready.append(lambda: self.step_request(again))
+        else:
+            self.engine.outputs.append(m.ToWorker(worker, again))
 
     def _reply(self, message: m.StepRequest, result: bytes, error: str | None) -> None:
         reply = m.StepReply(message.op_id, message.number, self.engine.worker, result, error)

@@ -14,6 +14,7 @@ import msgspec
 
 from cgr_cluster.engine.domain import stored
 from cgr_cluster.engine.owner import Owner
+from cgr_cluster.engine.placement import belongs
 from cgr_cluster.rating.types import CallDescriptor, EventCost
 
 PREPAID = "*prepaid"
@@ -64,6 +65,7 @@ class TimeToLive(msgspec.Struct, frozen=True, array_like=True, gc=False):
     usage_ns: int | None = None
 
 
+@belongs(lambda _, session: f"{session.home_kind}:{session.home_key}")
 @stored("session")
 class Session(msgspec.Struct, array_like=True, gc=False):
     """An active or passive session; its key is its CGRID.
@@ -113,6 +115,7 @@ class Session(msgspec.Struct, array_like=True, gc=False):
         return self.debit_interval_ns > 0 and any(run.debits for run in self.runs)
 
 
+@belongs(lambda _, closed: f"{closed.session.home_kind}:{closed.session.home_key}")
 @stored("closed_session")
 class ClosedSession(msgspec.Struct, array_like=True, gc=False):
     """A session that has ended, kept for its CDR until `expires_ns` (30.4.3); the key is its CGRID."""

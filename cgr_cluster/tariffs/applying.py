@@ -16,8 +16,9 @@ from cgr_cluster.accounts.types import Account
 from cgr_cluster.actions.attach import forget_account, load_account, load_tasks
 from cgr_cluster.actions.membership import NO_ACCOUNT
 from cgr_cluster.engine.codec import pack
-from cgr_cluster.engine.domain import Operation, Part, Steps, step, together
+from cgr_cluster.engine.domain import GenerationView, Operation, Part, Steps, step, together
 from cgr_cluster.engine.owner import LEADER, Owner, account_owner
+from cgr_cluster.engine.placement import locate
 from cgr_cluster.rpc.errors import ApiError, server_error
 from cgr_cluster.tariffs.deck import Deck, read_deck_slices, warn_of_unloaded
 from cgr_cluster.tariffs.loading import AccountLoad, Loaded, Loader
@@ -91,7 +92,7 @@ def load_folder(op: Operation, files: dict[str, bytes], options: LoadOptions) ->
         return Remaining()
     changes = yield from paced(listed_in_slices((kind, key, pack(value)) for kind, key, value in loaded.changes))
     yield write_packed.at(LEADER, changes)
-    return remaining(loaded)
+    return remaining(op.generation, loaded)
 
 
 def remove_folder(op: Operation, files: dict[str, bytes], options: LoadOptions) -> Steps[Remaining]:
@@ -99,7 +100,7 @@ def remove_folder(op: Operation, files: dict[str, bytes], options: LoadOptions) 
     loaded, deck = yield from _read_folder(op, files, options)
     if options.dry_run:
         return Remaining()
-    gone, left = _removal(loaded, deck)
+    gone, left = _removal(op.generation, loaded, deck)
     yield remove_objects.at(LEADER, gone)
     return left
 
@@ -126,12 +127,12 @@ def remove_objects(part: Part, gone: list[tuple[str, str]]) -> None:
         part.remove_reference(kind, key)
 
 
-def _removal(loaded: Loaded, deck: Deck) -> tuple[list[tuple[str, str]], Remaining]:
+def _removal(generation: GenerationView, loaded: Loaded, deck: Deck) -> tuple[list[tuple[str, str]], Remaining]:
     """What goes: all but the predefined timings; and what is left to do at the accounts' shards."""
     own_timings = {row.ID for row in deck.get("timing", ())}
     gone = [(kind, key) for kind, key, _ in loaded.changes if kind != "timing" or key in own_timings]
     has_plans = any(kind == "action_plan" for kind, _ in gone)
-    return gone, Remaining(remaining(Loaded(accounts=loaded.accounts)).shards, has_plans)
+    return gone, Remaining(remaining(generation, Loaded(accounts=loaded.accounts)).shards, has_plans)
 
 
 # --- the store: one step at the leader ---------------------------------------------------------------------------
@@ -152,7 +153,7 @@ def write(part: Part, loaded: Loaded) -> Remaining:
     """Make the changes live; answers what the accounts' shards are to do."""
     for kind, key, value in loaded.changes:
         part.set_reference(kind, key, value)
-    return remaining(loaded)
+    return remaining(part.generation, loaded)
 
 
 @step("tariffs.remove_store")
@@ -162,7 +163,7 @@ def remove_store(part: Part, tpid: str, options: LoadOptions) -> Remaining:
     check_valid(loaded, options)
     if options.dry_run:
         return Remaining()
-    gone, left = _removal(loaded, deck)
+    gone, left = _removal(part.generation, loaded, deck)
     remove_objects(part, gone)
     return left
 
@@ -170,14 +171,16 @@ def remove_store(part: Part, tpid: str, options: LoadOptions) -> Remaining:
 # --- what is left to do ------------------------------------------------------------------------------------------
 
 
-def remaining(loaded: Loaded) -> Remaining:
+def remaining(generation: GenerationView, loaded: Loaded) -> Remaining:
     shards: dict[int, ShardWork] = {}
     for account in loaded.accounts:
-        shard = account_owner(account.tenant, account.account).shard
+        shard = locate(generation, account_owner(account.tenant, account.account))
         shards.setdefault(shard, ShardWork([], {})).accounts.append(account)
     for account_id, actions_id in loaded.asap:
         owner = LEADER if account_id == NO_ACCOUNT else Owner("account", account_id)
-        shards.setdefault(owner.shard, ShardWork([], {})).tasks.setdefault(account_id, []).append(actions_id)
+        shards.setdefault(locate(generation, owner), ShardWork([], {})).tasks.setdefault(account_id, []).append(
+            actions_id
+        )
     has_plans = any(kind == "action_plan" for kind, _, _ in loaded.changes)
     return Remaining(shards, has_plans or bool(loaded.asap))
 

@@ -94,7 +94,7 @@ def test_invariant_03_and_06_a_crash_at_every_commit_and_send_changes_no_answer(
 
 def test_invariant_06_is_shown_to_fail_without_step_results(monkeypatch: pytest.MonkeyPatch) -> None:
     """Owners that forget the first result of a step do it again."""
-    monkeypatch.setattr(runner, "Memo", lambda at_ns, result, error: None)
+    monkeypatch.setattr(runner, "Memo", lambda at_ns, result, error, owner: None)
     assert crashing_everywhere(3)
 
 

@@ -1,0 +1,144 @@
+"""Where an owner's state lives when it is not where its key hashes to, and how an account moves there (design 5).
+
+Members of a shared group live in one shard, so that a debit is local. The exceptions are reference data (kind `home`), so
+every worker resolves an owner the same way: `locate`. A move is done by one operation at the leader, in steps that each
+have one effect (invariant 6):
+
+| step | at | effect |
+| --- | --- | --- |
+| `placement.freeze` | old shard | a `Moving` mark: requests and steps for this owner wait here from now on, also over a restart |
+| `placement.export` | old shard | the owner's records, as they are logged |
+| `placement.take_in` | new shard | they are there too; nobody asks for them yet |
+| `placement.publish` | leader | `home` says the new shard; answered when every live worker has it |
+| `placement.drop` | old shard | records and mark go; what waited is resolved again, and sent to the new shard |
+
+Sessions do not move: their home is the shard in which they began (`shard_owner`), and what they debit of an account that
+has left is a step at its new shard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+
+from cgr_cluster.engine.codec import pack, unpack
+from cgr_cluster.engine.domain import STORED, STORED_NAME, GenerationView, Part, Steps, reference, step, stored
+from cgr_cluster.engine.owner import LEADER, Owner
+from cgr_cluster.engine.records import Done, Memo, Timer
+
+T = TypeVar("T")
+
+Belongs = Callable[[str, Any], str]  # (key, object) → `kind:key` of its owner
+BELONGING: dict[str, Belongs] = {}  # stored kind → whose its objects are; kinds not named here never move
+
+
+@reference("home")
+class Home(msgspec.Struct, frozen=True, gc=False):
+    """Key: `kind:key` of an owner."""
+
+    shard: int
+
+
+@stored("moving")
+class Moving(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """The owner (the key, `kind:key`) is being moved away from this shard."""
+
+    to: int
+
+    def draft(self) -> Moving:
+        return self
+
+
+def owner_text(owner: Owner) -> str:
+    return f"{owner.kind}:{owner.key}"
+
+
+def locate(generation: GenerationView, owner: Owner) -> int:
+    """The shard of an owner."""
+    if owner.kind in ("account", "group"):
+        homes = generation.keys("home")
+        if homes:
+            home: Home | None = generation.get("home", owner_text(owner))
+            if home is not None:
+                return home.shard
+    return owner.shard
+
+
+def shard_owner(number: int) -> Owner:
+    return Owner("shard", str(number))
+
+
+def belongs(whose: Belongs) -> Callable[[type[T]], type[T]]:
+    """Decorator of stored types whose objects move with their owner: `whose(key, object)` is its text, `kind:key`."""
+
+    def declare(cls: type[T]) -> type[T]:
+        BELONGING[STORED_NAME[cls]] = whose
+        return cls
+
+    return declare
+
+
+def belongs_by_key(kind: str) -> Callable[[type[T]], type[T]]:
+    """The object's key is the key of its owner, which is of this kind."""
+    return belongs(lambda key, _: f"{kind}:{key}")
+
+
+class Exported(msgspec.Struct, array_like=True, gc=False):
+    kind: str
+    key: str
+    data: bytes
+
+
+@step("placement.freeze", idempotent=True)
+def freeze(part: Part, owner: str, to: int) -> None:
+    if part.read(Moving, owner) is None:
+        part.put(Moving, owner, Moving(to))
+
+
+@step("placement.export", reads=True)
+def export(part: Part, owner: str) -> list[Exported]:
+    """All records of the owner in this shard, with its timers and the results that a repeated delivery must find."""
+    return [Exported(STORED_NAME[type(value)], key, pack(value)) for key, value in _records_of(part, owner)]
+
+
+def _records_of(part: Part, owner: str) -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for name, whose in BELONGING.items():
+        found += [(key, value) for key, value in part.all(STORED[name]) if whose(key, value) == owner]
+    tagged: tuple[type[Any], ...] = (Done, Memo, Timer)
+    for cls in tagged:
+        found += [(key, value) for key, value in part.all(cls) if value.owner == owner]
+    return found
+
+
+@step("placement.take_in", idempotent=True)
+def take_in(part: Part, records: list[Exported]) -> None:
+    for record in records:
+        cls = STORED[record.kind]
+        part.put(cls, record.key, unpack(cls, record.data))
+
+
+@step("placement.publish", idempotent=True)
+def publish(part: Part, owner: str, shard: int) -> None:
+    part.set_reference("home", owner, Home(shard))
+
+
+@step("placement.drop", idempotent=True)
+def drop(part: Part, owner: str) -> None:
+    if part.read(Moving, owner) is None:
+        return
+    for key, value in _records_of(part, owner):
+        part.delete(type(value), key)
+    part.delete(Moving, owner)
+
+
+def move(owner: Owner, old: int, new: int) -> Steps[None]:
+    """Move an owner; to be run by one operation at a time (the leader's, which holds the lock of all moves)."""
+    text = owner_text(owner)
+    yield freeze.at(shard_owner(old), text, new)
+    records = yield export.at(shard_owner(old), text)
+    yield take_in.at(shard_owner(new), records)
+    yield publish.at(LEADER, text, new)
+    yield drop.at(shard_owner(old), text)
