@@ -107,6 +107,7 @@ class StoreLink:
                     f"store:{self._engine.worker}:{self._incarnation}:{number}",
                     place,
                     call.step.name,
+                    (call.owner.kind, call.owner.key),
                     call.owner.shard,
                     pack(list(call.args)),
                     time.time_ns(),

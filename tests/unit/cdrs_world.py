@@ -66,6 +66,7 @@ class StoreNode(Node):
                             f"store:{number}:{batch.number}:{call.owner.shard}",
                             1,
                             call.step.name,
+                            (call.owner.kind, call.owner.key),
                             call.owner.shard,
                             args,
                             self.now_ns,
