@@ -12,7 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 from cgr_cluster.engine import messages as m
-from cgr_cluster.engine.generation import Changes, Generation
+from cgr_cluster.engine.codec import unpack
+from cgr_cluster.engine.deck import FOLDED, FRESH
+from cgr_cluster.engine.generation import Changes, Generation, OpenDeck, no_decks
 from cgr_cluster.engine.owner import REFERENCE_SHARD
 
 CHANGESETS_KEPT = 64  # changesets a worker that was away for a moment can be brought up to date with
@@ -22,8 +24,11 @@ Mark = tuple[Generation, int]
 class References:
     """`generation` is the newest; `records` are to be logged with the group of this turn."""
 
-    def __init__(self, worker: int, leader: int, config: dict[str, Any], send: Callable[[m.Output], None]) -> None:
-        self.generation = Generation(config)
+    def __init__(
+        self, worker: int, leader: int, config: dict[str, Any], send: Callable[[m.Output], None],
+        open_deck: OpenDeck = no_decks,
+    ) -> None:  # fmt: skip
+        self.generation = Generation(config, 0, open_deck)
         self.records: list[tuple[int, str, bytes | None]] = []
         self.peers: dict[int, int] = {}  # live other worker → its generation
         self._worker = worker
@@ -33,16 +38,25 @@ class References:
         self._waiters: list[tuple[int, Callable[[], None]]] = []
 
     def load(self, changes: Changes, number: int) -> None:
+        """Take the records of the log. An empty one is an object of the deck that was removed. Raises DeckError."""
         if changes or number:
-            self.generation = self.generation.apply(changes, number)
+            whole: Changes = [(kind, key, value or None) for kind, key, value in changes]
+            self.generation = self.generation.apply(whole, number)
 
     # --- the leader ---------------------------------------------------------------------------------------------
 
     def change(self, changes: Changes) -> None:
         """Make the next generation and send it to every live worker."""
         number = self.generation.number + 1
-        self.generation = self.generation.apply(changes, number)
-        self.records += [(REFERENCE_SHARD, f"ref/{kind}/{key}", value) for kind, key, value in changes]
+        before, self.generation = self.generation, self.generation.apply(changes, number)
+        if self.generation.deck is not before.deck:
+            changes = changes + _removed_since(before, self.generation)
+            self.generation = before.apply(changes, number)
+        self.records += [(REFERENCE_SHARD, f"ref/{kind}/{key}", None) for kind, key in self.generation.dropped]
+        for kind, key, value in changes:
+            if value is None and self.generation.own(kind, key) is not None:
+                value = b""  # the deck has it: what hides it must be remembered
+            self.records.append((REFERENCE_SHARD, f"ref/{kind}/{key}", value))
         self.records.append((REFERENCE_SHARD, "ref/number", str(number).encode()))
         changeset = m.Changeset(number, changes)
         self._changesets.append(changeset)
@@ -68,10 +82,7 @@ class References:
     def receive(self, message: m.Changeset) -> None:
         """A changeset from the leader: apply it whole and say so."""
         if message.whole:
-            gone: Changes = [
-                (kind, key, None) for kind in self.generation.kinds() for key in self.generation.keys(kind)
-            ]
-            self.generation = self.generation.apply(gone, 0).apply(message.changes, message.number)
+            self.generation = self.generation.emptied().apply(message.changes, message.number)
         elif message.number == self.generation.number + 1:
             self.generation = self.generation.apply(message.changes, message.number)
         self._send(m.ToWorker(self._leader, m.ChangesetDone(self._worker, self.generation.number)))
@@ -108,3 +119,15 @@ class References:
         if ready:
             self._waiters = [(number, then) for number, then in self._waiters if not self.everywhere(number)]
         return ready
+
+
+def _removed_since(before: Generation, after: Generation) -> Changes:
+    """Changes that were folded into the new deck and removed while it was made: they stay removed."""
+    assert after.deck is not None
+    packed = after.deck.extra(FOLDED, "")
+    folded = [] if packed is None else unpack(list[tuple[str, str]], packed)
+    return [
+        (kind, key, None)
+        for kind, key in folded
+        if before.own(kind, key) is None and not (after.deck.kinds[kind].marks(key) or 0) & FRESH
+    ]

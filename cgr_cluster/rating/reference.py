@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from cgr_cluster.engine.domain import reference
@@ -30,14 +32,14 @@ class Binding(msgspec.Struct, frozen=True, gc=False):
     weight: float
 
 
-@reference("rating_plan")
+@reference("rating_plan", apart="bindings")
 class RatingPlan(msgspec.Struct, frozen=True, gc=False):
     """10 §2.5: keys of `timings` and `ratings` are 8 hex digits of SHA-1; `bindings` maps destination id → in row order."""
 
     id: str
     timings: dict[str, Timing] = {}
     ratings: dict[str, Rating] = {}
-    bindings: dict[str, tuple[Binding, ...]] = {}
+    bindings: Mapping[str, tuple[Binding, ...]] = {}
 
 
 class Activation(msgspec.Struct, frozen=True, gc=False):
