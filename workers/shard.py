@@ -44,6 +44,7 @@ from workers.store_link import StoreLink
 logger = logging.getLogger("cgr_cluster.worker")
 
 OUTSIDE_THREADS = 4
+REMIND_NS = 3 * 10**9  # a step without an answer for so long is sent again
 PEERS_SECONDS = 20.0  # the leader must have answered by then
 LEADER_SECONDS = 3.0  # the leader waits so long for the others
 STOP_SECONDS = 5.0  # operations under way at a graceful stop may take so long to end
@@ -99,6 +100,7 @@ class ShardProcess:
         self._schedule()
         self.balancer = BalancerLink(context, self.options, self.incarnation, self.engine, self._give)
         self._serving = True
+        self._remind()
         self.leash.ready()
         await self._stop.wait()
         if self._failed is not None:
@@ -133,6 +135,13 @@ class ShardProcess:
         else:
             logger.warning("%d operations go on at the next start", len(self.engine.runner.running))
         self.log.close()
+
+    def _remind(self) -> None:
+        """Once a second: what has been waited for too long is asked for again."""
+        self.engine.runner.remind(time.time_ns() - REMIND_NS)
+        if self.engine.has_work:
+            self._schedule()
+        self._loop.call_later(1.0, self._remind)
 
     def _refused(self, code: str, text: str) -> None:
         self._failed = f"the log refuses this worker: {code} {text}"

@@ -19,7 +19,7 @@ class Running:
     __slots__ = (
         "_ids", "_raises", "args", "changes", "collected", "connection", "counter", "deadline_ns", "dirty", "generation", "generator", "home", "hops",
         "intent_length", "journal", "locks", "method", "name", "now_ns", "origin", "outstanding", "owner", "remote", "replay",
-        "reply_to", "slots", "uid",
+        "reply_to", "slots", "uid", "waiting_since_ns",
     )  # fmt: skip
 
     def __init__(
@@ -51,6 +51,7 @@ class Running:
         self.dirty = False  # has changed something that must not be lost or done twice
         self.intent_length = -1  # journal length in the logged intent, -1: none logged
         self.remote: list[tuple[int, int]] = []  # (shard, number) of steps done elsewhere
+        self.waiting_since_ns = now_ns
         self._ids = 0
         self._raises = False
 

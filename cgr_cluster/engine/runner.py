@@ -224,6 +224,7 @@ class Runner:
 
     def _wait(self, operation: Running) -> None:
         """The operation stops here for now. What it has done must be known to whoever runs it again."""
+        operation.waiting_since_ns = self.engine.now_ns
         if operation.dirty and operation.intent_length != len(operation.journal):
             operation.intent_length = len(operation.journal)
             self.engine.change(operation.home, "intent", operation.uid, operation.intent())
@@ -577,6 +578,16 @@ class Runner:
         result = unpack(STEPS[sent.step].result_type, reply.result)
         operation.journal.append((reply.number, sent.step, result, None))
         self._resolved(operation, reply.number, result, None)
+
+    def remind(self, older_than_ns: int) -> None:
+        """Send again the steps of operations that have waited since before this time: a message may have been lost with
+        a process that both ends have outlived. A repeated step has one effect."""
+        for operation in self.running.values():
+            if operation.waiting_since_ns < older_than_ns:
+                operation.waiting_since_ns = self.engine.now_ns
+                for message in operation.outstanding.values():
+                    if isinstance(message, m.StepRequest):
+                        self.engine.outputs.append(m.ToWorker(message.to_worker, message))
 
     def send_again(self, worker: int) -> None:
         """Steps that the worker has not answered."""
