@@ -38,7 +38,8 @@ CANNOT_RUN = 78  # exit status: starting it again will not help (EX_CONFIG)
 class Options(Protocol):
     """What the process is told at its start."""
 
-    config: dict[str, Any]
+    @property
+    def config(self) -> dict[str, Any]: ...
 
     @property
     def balancer_address(self) -> str:

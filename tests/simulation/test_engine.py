@@ -7,6 +7,7 @@ each of them. Whatever the point, the answers are those of the undisturbed run a
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -44,9 +45,7 @@ def workload(node: Node) -> list[Any]:
     out: list[Any] = [result(node, "Toy.Give", {"purse": name, "coins": 100}) for name in names]
     out.append(result(node, "Toy.SetWage", {"coins": 7}))
     out.append(result(node, "Toy.GetWage", {}))
-    out += [
-        result(node, "Toy.Transfer", {"purse": a, "to": b, "coins": 30}) for a, b in zip(names, names[1:], strict=False)
-    ]
+    out += [result(node, "Toy.Transfer", {"purse": a, "to": b, "coins": 30}) for a, b in pairwise(names)]
     out.append(node.call("Toy.Transfer", {"purse": "p0", "to": "p3", "coins": 1000})["error"])
     out.append(node.call("Toy.Transfer", {"purse": "p0", "to": "p3", "coins": 5, "refuse": True})["error"])
     out.append(result(node, "Toy.Share", {"purse": "p5", "to": names[:5], "coins": 50}))
