@@ -30,7 +30,7 @@ from cgr_cluster.log import checkpoint
 from cgr_cluster.log.client import LogClient
 from cgr_cluster.log.errors import LogError
 from cgr_cluster.log.format import encode_body, seal
-from cgr_cluster.node.outside import OUTSIDE
+from cgr_cluster.node.outside import NETWORK, OUTSIDE
 from cgr_cluster.rpc.decode import decode_params
 from cgr_cluster.rpc.encode import encode_result
 from cgr_cluster.rpc.errors import ApiError
@@ -43,7 +43,8 @@ from workers.store_link import StoreLink
 
 logger = logging.getLogger("cgr_cluster.worker")
 
-OUTSIDE_THREADS = 4
+FILE_THREADS = 2
+NETWORK_THREADS = 16  # calls to endpoints that may be slow or dead; they hold up nothing but each other
 REMIND_NS = 3 * 10**9  # a step without an answer for so long is sent again
 PEERS_SECONDS = 20.0  # the leader must have answered by then
 LEADER_SECONDS = 3.0  # the leader waits so long for the others
@@ -66,7 +67,8 @@ class ShardProcess:
         self._peers: dict[int, int] = {}  # other worker → its incarnation
         self._answered: set[int] = set()  # other workers that have answered this incarnation's greeting
         self._outlets: dict[int, Outlet] = {}
-        self._pool = ThreadPoolExecutor(OUTSIDE_THREADS, "outside")
+        self._files = ThreadPoolExecutor(FILE_THREADS, "files")
+        self._network = ThreadPoolExecutor(NETWORK_THREADS, "network")
         self._stop = asyncio.Event()
         self._serving = False
         self._caught_up = asyncio.Event()
@@ -235,7 +237,8 @@ class ShardProcess:
 
     async def _outside(self, call: m.OutsideCall, function: Callable[..., Any]) -> None:
         try:
-            result = await self._loop.run_in_executor(self._pool, lambda: function(*call.args))
+            pool = self._network if call.name in NETWORK else self._files
+            result = await self._loop.run_in_executor(pool, lambda: function(*call.args))
             self._give(m.OutsideResult(call.op_id, call.number, result))
         except ApiError as error:
             self._give(m.OutsideResult(call.op_id, call.number, None, error.text))

@@ -64,3 +64,4 @@ OUTSIDE: dict[str, Callable[..., Any]] = {
     "read_config": read_config,
     "process_status": process_status,
 }
+NETWORK = frozenset({"send_mail", "json_rpc"})  # those that talk to endpoints, which may be slow or dead
