@@ -1,0 +1,275 @@
+"""The real domain on three workers, one of them killed at every commit and send of a workload (design 9, invariants 3, 4, 6, 7,
+10, 11, 17): answers, money and CDRs are those of the undisturbed run, nothing is left over, memory is what the log holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from cgr_cluster.engine import runner
+from cgr_cluster.node.node import Node
+from tests.simulation.crashing import (
+    WORKERS,
+    Prepare,
+    Workload,
+    accounts_apart,
+    cdrs,
+    crash_everywhere,
+    flaws,
+    money_nano,
+    ok,
+    run,
+)
+from tests.simulation.slow_node import SlowNode
+
+PLANS = Path(__file__).parents[1] / "conformance/tariffplans"
+S = 10**9
+UNIT = 10**9  # nano of one unit of money
+CGRID = "b2a1" * 10
+GIVEN = {"retail": 10, "reseller": 7}  # money of the two accounts that a call is charged to
+
+
+def call_plan(node: Node) -> None:
+    """Two runs of every call, debited from accounts of different workers: by attributes that change the Account."""
+    ok(node, "APIerSv1.LoadTariffPlanFromFolder", {"FolderPath": str(PLANS / "sessions_retail")})
+    retail, reseller, _ = accounts_apart(node, 3)
+    for account, money in ((retail, GIVEN["retail"]), (reseller, GIVEN["reseller"])):
+        balance = {"Account": account, "BalanceType": "*monetary", "Value": money, "Balance": {"ID": "main"}}
+        ok(node, "APIerSv1.SetBalance", balance)
+    profile = {"ID": "RSL", "RunID": "reseller", "AttributeIDs": [f"*constant:*req.Account:{reseller}"], "Weight": 5}
+    ok(node, "APIerSv1.SetChargerProfile", profile)
+
+
+def event(node: Node, **fields: Any) -> dict[str, Any]:
+    return {
+        "CGRID": CGRID, "OriginID": "c", "OriginHost": "sw1", "ToR": "*voice", "RequestType": "*prepaid", "Account": accounts_apart(node, 1)[0],
+        "Destination": "442071112222", "AnswerTime": "2026-03-02T10:00:00Z", **fields,
+    }  # fmt: skip
+
+
+def shown(node: Node) -> list[Any]:
+    """What a client sees at the end."""
+    accounts = [ok(node, "APIerSv2.GetAccount", {"Account": name}) for name in accounts_apart(node, 2)]
+    records = node.call("CDRsV1.GetCDRs", {})["result"] or []  # NOT_FOUND when there is none
+    return [
+        [{b["ID"]: b["Value"] for b in account["BalanceMap"]["*monetary"]} for account in accounts],
+        sorted((record["RunID"], record["Cost"], record["Usage"]) for record in records),
+        ok(node, "SessionSv1.GetActiveSessionsCount", {}),
+    ]
+
+
+def paid_by_cdrs(node: Node) -> bool:
+    """What the accounts have lost is what their CDRs cost, to the last digit."""
+    given = sum(GIVEN.values()) * UNIT
+    return sum(money_nano(node).values()) + sum(cdr.cost_nano for cdr in cdrs(node)) == given
+
+
+def session(node: Node) -> list[Any]:
+    return [
+        node.call("SessionSv1.InitiateSession", {"InitSession": True, "Event": event(node, Usage="30s")}),
+        node.call("SessionSv1.InitiateSession", {"InitSession": True, "Event": event(node, Usage="30s")}),
+        node.call("SessionSv1.UpdateSession", {"UpdateSession": True, "Event": event(node, Usage="60s", LastUsed="20s")}),
+        node.call("SessionSv1.TerminateSession", {"TerminateSession": True, "Event": event(node, Usage="75s")}),
+        node.call("SessionSv1.ProcessCDR", {"Event": event(node)}),
+        shown(node),
+    ]  # fmt: skip
+
+
+def message(node: Node) -> list[Any]:
+    fields = event(node, OriginID="m", Usage="45s")
+    del fields["CGRID"]
+    call = {"AllocateResources": False, "Debit": True, "Event": fields}
+    return [node.call("SessionSv1.ProcessMessage", call), shown(node)]
+
+
+def cdr_twice(node: Node) -> list[Any]:
+    params = {"Flags": ["*rals"], "Event": event(node, Usage="61s", SetupTime="2026-03-02T09:59:58Z")}
+    return [node.call("CDRsV1.ProcessEvent", params), node.call("CDRsV1.ProcessEvent", params), shown(node)]
+
+
+def time_to_live(node: Node) -> list[Any]:
+    opts = {"*sessionsTTL": "5s"}
+    params = {"InitSession": True, "Event": event(node, Usage="30s"), "APIOpts": opts}
+    answer = node.call("SessionSv1.InitiateSession", params)
+    node.advance(30 * S)
+    return [answer, shown(node)]
+
+
+def automatic_debits(node: Node) -> list[Any]:
+    opts = {"*sessionsDebitInterval": "20s"}
+    params = {"InitSession": True, "Event": event(node, Usage="20s"), "APIOpts": opts}
+    answer = node.call("SessionSv1.InitiateSession", params)
+    node.advance(50 * S)
+    end = {"TerminateSession": True, "Event": event(node, Usage="50s")}
+    return [answer, node.call("SessionSv1.TerminateSession", end), node.call("SessionSv1.ProcessCDR", {"Event": event(node)}),
+            shown(node)]  # fmt: skip
+
+
+def all_at_once(node: Node) -> list[Any]:
+    """Many calls on the same accounts under way together; each phone call's own requests follow each other."""
+    first, second, third = accounts_apart(node, 3)
+    calls = range(4)
+    out: list[Any] = []
+
+    def together(*requests: tuple[str, dict[str, Any]]) -> None:
+        out.extend([node.wait(uid) for uid in [node.send(method, params) for method, params in requests]])
+
+    def of(number: int, **fields: Any) -> dict[str, Any]:
+        return event(node, CGRID=f"{number:x}" * 40, OriginID=f"o{number}", **fields)
+
+    def transfer(number: int) -> dict[str, Any]:
+        source = (first, second)[number % 2]
+        return {
+            "SourceAccountID": source, "SourceBalanceID": "main", "DestinationAccountID": third,
+            "DestinationBalanceID": "main", "Units": 0.5,
+        }  # fmt: skip
+
+    ok(node, "APIerSv2.SetAccount", {"Account": third})
+    together(*(("SessionSv1.InitiateSession", {"InitSession": True, "Event": of(n, Usage="30s")}) for n in calls))
+    together(
+        *(
+            ("SessionSv1.UpdateSession", {"UpdateSession": True, "Event": of(n, Usage="9s", LastUsed="25s")})
+            for n in calls
+        ),
+        *(("CDRsV1.ProcessEvent", {"Flags": ["*rals"], "Event": of(8 + n, Usage="7s")}) for n in calls),
+        *(("CDRsV1.ProcessEvent", {"Flags": ["*rals"], "Event": of(8 + n, Usage="7s")}) for n in calls),
+        *(("APIerSv1.TransferBalance", transfer(n)) for n in calls),
+    )
+    together(
+        *(
+            ("SessionSv1.TerminateSession", {"TerminateSession": True, "Event": of(n, Usage=f"{40 + n}s")})
+            for n in calls
+        ),
+        *(("APIerSv1.TransferBalance", transfer(n)) for n in calls),
+    )
+    together(*(("SessionSv1.ProcessCDR", {"Event": of(n)}) for n in calls))
+    return [
+        sorted(str(answer["error"]) for answer in out),
+        shown(node),
+    ]  # which of two equal CDRs comes first may differ
+
+
+def purses(node: Node) -> None:
+    for account, money in zip(accounts_apart(node, 3), (10, 1, 0), strict=True):
+        balance = {"Account": account, "BalanceType": "*monetary", "Value": money, "Balance": {"ID": "MAIN"}}
+        ok(node, "APIerSv1.SetBalance", balance)
+
+
+def top_ups(node: Node) -> list[Any]:
+    return [
+        node.call(
+            "APIerSv1.AddBalance",
+            {"Account": account, "BalanceType": "*monetary", "Value": value, "Balance": {"ID": "MAIN"}},
+        )
+        for account, value in zip(accounts_apart(node, 3), (1.5, 0.00001, 3), strict=True)
+    ]
+
+
+def transfers(node: Node) -> list[Any]:
+    first, second, third = accounts_apart(node, 3)
+    return [
+        node.call(
+            "APIerSv1.TransferBalance",
+            {
+                "SourceAccountID": source, "SourceBalanceID": "MAIN", "DestinationAccountID": target,
+                "DestinationBalanceID": "MAIN", "Units": units,
+            },
+        )
+        for source, target, units in ((first, second, 4), (second, third, 2.5), (third, first, 100), (third, second, 1))
+    ]  # fmt: skip
+
+
+def asap_plan(node: Node) -> None:
+    topup = {"Identifier": "*topup", "BalanceType": "*monetary", "Units": "2.5", "BalanceId": "MAIN", "Weight": 10}
+    ok(node, "APIerSv2.SetActions", {"ActionsId": "GIFT", "Overwrite": True, "Actions": [topup]})
+    row = {"ActionsId": "GIFT", "Time": "*asap", "Weight": 10}
+    ok(node, "APIerSv1.SetActionPlan", {"Id": "AP", "ActionPlan": [row], "ReloadScheduler": True})
+
+
+def plan_runs(node: Node) -> list[Any]:
+    out = [
+        node.call("APIerSv2.SetAccount", {"Account": f"p{n}", "ActionPlanIDs": ["AP"], "ReloadScheduler": n % 2 == 0})
+        for n in range(5)
+    ]
+    node.advance(2 * S)
+    return out
+
+
+def load_plan(node: Node) -> list[Any]:
+    loaded = node.call("APIerSv1.LoadTariffPlanFromFolder", {"FolderPath": str(PLANS / "accounts_main")})
+    node.advance(2 * S)
+    cost = {
+        "Category": "call",
+        "Subject": "any",
+        "AnswerTime": "2026-03-02T10:00:00Z",
+        "Destination": "+40721",
+        "Usage": "60s",
+    }
+    return [loaded, node.call("APIerSv1.GetCost", {"Tenant": "cgrates.org", **cost})["result"]["Cost"],
+            sorted(node.call("APIerSv1.GetRatingPlanIDs", {})["result"]),
+            sorted(node.call("APIerSv2.GetAccounts", {})["result"], key=lambda a: a["ID"])]  # fmt: skip
+
+
+def sums_to(units: float) -> Callable[[Node], bool]:
+    return lambda node: sum(money_nano(node).values()) == round(units * UNIT)
+
+
+def nothing(node: Node) -> None:
+    pass
+
+
+CASES: dict[str, tuple[Prepare, Workload, Callable[[Node], bool]]] = {
+    "a session with two runs": (call_plan, session, paid_by_cdrs),
+    "a message": (call_plan, message, lambda node: sum(money_nano(node).values()) == round(16.1 * UNIT)),
+    "a CDR with two debited runs, twice": (call_plan, cdr_twice, paid_by_cdrs),
+    "a session that nobody ends": (call_plan, time_to_live, paid_by_cdrs),
+    "automatic debits": (call_plan, automatic_debits, paid_by_cdrs),
+    "top-ups": (purses, top_ups, sums_to(15.50001)),
+    "transfers between shards": (purses, transfers, sums_to(11)),
+    "an *asap plan over five accounts": (asap_plan, plan_runs, sums_to(12.5)),
+    "a load of a folder": (nothing, load_plan, lambda node: True),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_invariants_03_04_06_07_10_11_a_crash_at_any_event_changes_nothing(name: str) -> None:
+    prepare, workload, balanced = CASES[name]
+    wrong, events = crash_everywhere(prepare, workload, balanced)
+    assert events >= 6  # a workload that sends nothing proves nothing
+    assert wrong == []
+
+
+def slowly(seed: int, prepare: Prepare, workload: Workload, crash_at: tuple[int, ...]) -> tuple[Node, list[Any]]:
+    """The workload on a node with a slow log and a random order of turns."""
+    node = SlowNode(WORKERS, seed)
+    prepare(node)
+    node.run()
+    node.crash_at = {node.events + number for number in crash_at}
+    answers = workload(node)
+    node.run()
+    return node, answers
+
+
+@pytest.mark.parametrize("name", [*CASES, "many calls at once"])
+def test_invariants_03_06_07_any_order_of_turns_commits_and_crashes_changes_nothing(name: str) -> None:
+    prepare, workload, balanced = CASES.get(name, (call_plan, all_at_once, paid_by_cdrs))
+    calm, expected, events = run(prepare, workload, ())
+    for seed in range(40):
+        random = Random(seed)
+        crash_at = tuple(random.sample(range(1, events + 10), random.choice((0, 1, 2, 3, 5))))
+        node, answers = slowly(seed, prepare, workload, crash_at)
+        assert answers == expected, (seed, crash_at)
+        assert flaws(node) == [], (seed, crash_at)
+        assert balanced(node), (seed, crash_at)
+        assert money_nano(node) == money_nano(calm), (seed, crash_at)
+
+
+def test_invariant_07_is_shown_to_fail_when_owners_forget_step_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A transfer's step that is delivered again is done again: money appears from nothing."""
+    monkeypatch.setattr(runner, "Memo", lambda at_ns, result, error: None)
+    wrong, _ = crash_everywhere(purses, transfers, sums_to(11))
+    assert any("invariant 7" in text for text in wrong)
