@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from cgr_cluster.engine.domain import GenerationView
 from cgr_cluster.rating.compiled import ANY, Settings, tariffs
 from cgr_cluster.rating.rate import VOICE, check_usage, connect_fee_nano, rate, rate_on_plan, unpriced_span
@@ -38,7 +40,17 @@ def cost_on_plan(generation: GenerationView, descriptor: CallDescriptor, plan_id
     return completed(settings, descriptor, rate_on_plan(generation, descriptor, plan_id))
 
 
-def completed(settings: Settings, descriptor: CallDescriptor, spans: list[Timespan]) -> CallCost:
+class TotalTrace(Protocol):
+    """Hears how a total comes about (explanations of a price): per compressed span the sum of its increments, its cost,
+    the total before the cap and after it, and what the cap was compared with; at the end the total to be rounded."""
+
+    def span(self, plain: float, cost: float, sum_before: float, total: float, so_far: float) -> None: ...
+    def end(self, total: float, decimals: int, method: str) -> None: ...
+
+
+def completed(
+    settings: Settings, descriptor: CallDescriptor, spans: list[Timespan], trace: TotalTrace | None = None
+) -> CallCost:
     """The CallCost of priced spans (10 §6). Takes the spans over."""
     cost = _empty(settings, descriptor)
     cost.tor = descriptor.tor or VOICE
@@ -47,7 +59,7 @@ def completed(settings: Settings, descriptor: CallDescriptor, spans: list[Timesp
     if descriptor.loop_index == 0 and spans and spans[0].rate_interval is not None:
         spans[0].increments.insert(0, Increment(0, connect_fee_nano(spans[0])))
     cost.timespans = spans
-    cost.cost_nano = _total(settings, spans, descriptor.max_cost_so_far_nano)
+    cost.cost_nano = _total(settings, spans, descriptor.max_cost_so_far_nano, trace)
     cost.rated_usage_ns = spans[-1].time_end.ns - spans[0].time_start.ns  # spans lie side by side
     return cost
 
@@ -63,7 +75,7 @@ def _empty(settings: Settings, descriptor: CallDescriptor) -> CallCost:
     )
 
 
-def _total(settings: Settings, spans: list[Timespan], max_cost_so_far_nano: int) -> int:
+def _total(settings: Settings, spans: list[Timespan], max_cost_so_far_nano: int, trace: TotalTrace | None) -> int:
     """Sets each span's cost and answers the total, capped and rounded. In doubles, in the reference's order."""
     power = settings.power
     total = 0.0
@@ -78,15 +90,19 @@ def _total(settings: Settings, spans: list[Timespan], max_cost_so_far_nano: int)
         span.cost_nano = nano_of(cost)
         total += cost
         so_far += total
+        sum_before, compared = total, so_far
         interval = span.rate_interval
-        if interval is None:
-            continue
-        rating = interval.rating
-        if rating.max_cost_strategy == FREE and 0 < rating.max_cost <= so_far:
-            total = so_far = rating.max_cost
-        if rating.rounding_decimals > decimals:
-            decimals = rating.rounding_decimals
-            method = rating.rounding_method
+        if interval is not None:
+            rating = interval.rating
+            if rating.max_cost_strategy == FREE and 0 < rating.max_cost <= so_far:
+                total = so_far = rating.max_cost
+            if rating.rounding_decimals > decimals:
+                decimals = rating.rounding_decimals
+                method = rating.rounding_method
+        if trace is not None:
+            trace.span(plain, cost, sum_before, total, compared)
+    if trace is not None:
+        trace.end(total, decimals, method)
     return nano_of(round_amount(total, decimals, method) if decimals else total)
 
 

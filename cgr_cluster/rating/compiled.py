@@ -6,6 +6,7 @@ so that it can be kept over generations in which neither tariffs nor configurati
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from functools import lru_cache
 
@@ -260,14 +261,17 @@ class Tariffs:
             self.matches.clear()
             self._remembered = 0
         self._remembered += 1
-        found = self.matches.setdefault(plan_id, {})[destination] = _matches(generation, plan, destination)
+        found = self.matches.setdefault(plan_id, {})[destination] = matches_in(
+            generation.destinations_of, plan, destination
+        )
         return found
 
 
-def _matches(generation: GenerationView, plan: CompiledPlan, destination: str) -> tuple[Match, ...]:
+def matches_in(
+    destinations_of: Callable[[str], tuple[str, ...]], plan: CompiledPlan, destination: str
+) -> tuple[Match, ...]:
     found: list[Match] = []
     if destination != ANY:
-        destinations_of = generation.destinations_of
         for length in range(len(destination), 0, -1):
             prefix = destination[:length]
             owners = destinations_of(prefix)

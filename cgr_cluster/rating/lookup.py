@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from cgr_cluster.engine.domain import GenerationView
 from cgr_cluster.events.instant import Instant
 from cgr_cluster.rating.compiled import ANY, CompiledActivation, CompiledProfile, Match, Tariffs, local_ns
@@ -25,19 +27,32 @@ class RatingInfo:
         self.fallback_keys = fallback_keys
 
 
+class LookupTrace(Protocol):
+    """Hears which profiles a look-up goes through (explanations of a price)."""
+
+    def entered(self, profile: CompiledProfile, start_ns: int, end_ns: int, depth: int) -> None: ...
+
+
 class Query:
     """One look-up: the tariffs, and what the call says. `destination` is never empty."""
 
-    __slots__ = ("any_key", "destination", "generation", "offset_ns", "tariffs")
+    __slots__ = ("any_key", "destination", "generation", "offset_ns", "tariffs", "trace")
 
     def __init__(
-        self, generation: GenerationView, tariffs: Tariffs, any_key: str, destination: str, start: Instant
+        self,
+        generation: GenerationView,
+        tariffs: Tariffs,
+        any_key: str,
+        destination: str,
+        start: Instant,
+        trace: LookupTrace | None = None,
     ) -> None:
         self.generation = generation
         self.tariffs = tariffs
         self.any_key = any_key
         self.destination = destination
         self.offset_ns = local_ns(start) - start.ns
+        self.trace = trace
 
 
 def profile_key(tenant: str, category: str, subject: str) -> str:
@@ -53,11 +68,12 @@ def find(
     destination: str,
     start: Instant,
     end_ns: int,
+    trace: LookupTrace | None = None,
 ) -> list[RatingInfo]:
     """The rating infos of a call, from its start on, without gaps. Raises ApiError `RATING_PLAN_NOT_FOUND` or
     `UNAUTHORIZED_DESTINATION`. Defaults are the caller's; an empty destination is `*any`."""
     any_key = profile_key(tenant, category, ANY)
-    query = Query(generation, tariffs, any_key, destination or ANY, start)
+    query = Query(generation, tariffs, any_key, destination or ANY, start, trace)
     profile = _profile(query, profile_key(tenant, category, subject))
     if profile is None:
         profile = tariffs.profile(generation, any_key)
@@ -68,6 +84,8 @@ def find(
 
 def find_in(query: Query, profile: CompiledProfile, start_ns: int, end_ns: int, depth: int = 1) -> list[RatingInfo]:
     """Steps 2 to 5 of the look-up, for a profile that was found (or made up)."""
+    if query.trace is not None:
+        query.trace.entered(profile, start_ns, end_ns, depth)
     infos = _own_infos(query, profile, start_ns, end_ns)
     if any(info.match is None for info in infos):
         infos = _filled(query, infos, start_ns, end_ns, depth + 1)
@@ -78,13 +96,13 @@ def find_in(query: Query, profile: CompiledProfile, start_ns: int, end_ns: int, 
 
 def _own_infos(query: Query, profile: CompiledProfile, start_ns: int, end_ns: int) -> list[RatingInfo]:
     infos: list[RatingInfo] = []
-    for position, activation in enumerate(_used(profile, start_ns, end_ns)):
+    for position, activation in enumerate(used_activations(profile, start_ns, end_ns)):
         matches = query.tariffs.matches_of(query.generation, activation.plan_id, query.destination)
         if matches is None:
             continue
         if position == 0 and start_ns < activation.activation_ns:
             infos.append(RatingInfo("", start_ns, None, (query.any_key,)))
-        match = _active(matches, start_ns + query.offset_ns)
+        match = active_match(matches, start_ns + query.offset_ns)
         if match is not None:
             infos.append(RatingInfo(profile.id, activation.activation_ns, match, activation.fallback_keys))
         elif activation.fallback_keys:
@@ -92,7 +110,7 @@ def _own_infos(query: Query, profile: CompiledProfile, start_ns: int, end_ns: in
     return infos
 
 
-def _used(profile: CompiledProfile, start_ns: int, end_ns: int) -> tuple[CompiledActivation, ...]:
+def used_activations(profile: CompiledProfile, start_ns: int, end_ns: int) -> tuple[CompiledActivation, ...]:
     """From the last activation at or before the start (else the first) to the last one not after the end."""
     activations = profile.activations
     first = 0
@@ -106,7 +124,7 @@ def _used(profile: CompiledProfile, start_ns: int, end_ns: int) -> tuple[Compile
     return activations[first:stop]
 
 
-def _active(matches: tuple[Match, ...], local_start_ns: int) -> Match | None:
+def active_match(matches: tuple[Match, ...], local_start_ns: int) -> Match | None:
     """The first that is active at the start; the plan's `*any` entry is not asked."""
     for match in matches:
         if match.rates.always or match.destination_id == ANY or match.rates.active_at(local_start_ns):

@@ -7,6 +7,7 @@ limit on n (10 §5).
 from __future__ import annotations
 
 from math import floor
+from typing import Protocol
 
 from cgr_cluster.engine.domain import GenerationView
 from cgr_cluster.events.instant import NS, Instant
@@ -56,7 +57,7 @@ def rate(
     infos = _infos(generation, compiled, descriptor, subject, start, end)
     usage_ns = end.ns - start.ns
     index_ns = descriptor.duration_index_ns if duration_index_ns is None else duration_index_ns
-    return _priced(compiled.settings, infos, start, end, max(index_ns, usage_ns), descriptor.tor in ("", VOICE))
+    return priced(compiled.settings, infos, start, end, max(index_ns, usage_ns), descriptor.tor in ("", VOICE))
 
 
 def rate_on_plan(generation: GenerationView, descriptor: CallDescriptor, plan_id: str) -> list[Timespan]:
@@ -70,7 +71,7 @@ def rate_on_plan(generation: GenerationView, descriptor: CallDescriptor, plan_id
     profile = CompiledProfile(key, (CompiledActivation(start.ns, plan_id, ()),))
     infos = find_in(query, profile, start.ns, end.ns)
     index_ns = max(descriptor.duration_index_ns, end.ns - start.ns)
-    return _priced(compiled.settings, infos, start, end, index_ns, descriptor.tor in ("", VOICE))
+    return priced(compiled.settings, infos, start, end, index_ns, descriptor.tor in ("", VOICE))
 
 
 def unpriced_span(generation: GenerationView, descriptor: CallDescriptor) -> Timespan:
@@ -129,9 +130,24 @@ def _match(info: RatingInfo) -> Match:
     return match
 
 
-def _priced(
-    settings: Settings, infos: list[RatingInfo], start: Instant, end: Instant, index_ns: int, voice: bool
+class CutTrace(Protocol):
+    """Hears how a call is cut (explanations of a price). `cutter` makes the one that is used."""
+
+    cutter: type[Cutter]
+
+    def cut(self, pieces: list[Piece], stops: list[int], usage_at_start_ns: int) -> None: ...
+
+
+def priced(
+    settings: Settings,
+    infos: list[RatingInfo],
+    start: Instant,
+    end: Instant,
+    index_ns: int,
+    voice: bool,
+    trace: CutTrace | None = None,
 ) -> list[Timespan]:
+    """The priced spans of a call whose rates are found."""
     info = infos[0]
     match = _match(info)
     start_ns = start.ns
@@ -144,7 +160,10 @@ def _priced(
     if single is not None:
         pieces = pieces_of_single(single, start_ns, stops, usage_at_start_ns)
     else:
-        pieces = Cutter(match.rates.bindings, start, end, usage_at_start_ns, voice).cut(start_ns, stops)
+        cutter = Cutter if trace is None else trace.cutter
+        pieces = cutter(match.rates.bindings, start, end, usage_at_start_ns, voice).cut(start_ns, stops)
+    if trace is not None:
+        trace.cut(pieces, stops, usage_at_start_ns)
     return _spans(settings, pieces, info.subject, match, start, end, usage_at_start_ns - start_ns)
 
 
