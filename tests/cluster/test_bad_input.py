@@ -1,0 +1,253 @@
+"""Bad input over the wire, one by one, against one real node: an error that tells, no traceback, no dead process (spec 01)."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cgr_cluster import services
+from tests.cluster.node_rig import WAIT, Client, NodeRig, wait_until
+
+pytestmark = pytest.mark.cluster
+METHODS = sorted(services.load().names())
+NOT_CALLED = {"CoreSv1.Shutdown", "CoreSv1.Sleep"}  # they end the node, and wait
+
+
+@pytest.fixture(scope="module")
+def node() -> Iterator[NodeRig]:
+    with NodeRig(workers=2) as node:
+        node.processes = node.pids()  # type: ignore[attr-defined]
+        yield node
+        text = node.log.read_text()
+        assert "Traceback" not in text, text[-4000:]
+        assert " ERROR " not in text, [line for line in text.splitlines() if " ERROR " in line][:5]
+
+
+@pytest.fixture(autouse=True)
+def alive(node: NodeRig) -> Iterator[None]:
+    """After each test the next call works and no process has died."""
+    yield
+    assert node.ok("CoreSv1.Ping", {}) == "Pong"
+    assert node.pids() == node.processes  # type: ignore[attr-defined]
+
+
+def tolerable(answer: dict[str, Any]) -> str | None:
+    """What is wrong with an answer to a bad call."""
+    error = answer["error"]
+    if error is None:
+        return None
+    if not isinstance(error, str) or not error:
+        return f"the error is no text: {error!r}"
+    lower = error.lower()
+    for sign in ("internal error", "traceback", "exception", "object has no attribute", "nonetype", ".py", "msgspec"):
+        if sign in lower:
+            return f"the error shows its inside: {error}"
+    return None
+
+
+BAD_PARAMS: dict[str, Any] = {
+    "an empty object": {},
+    "null": None,
+    "an empty list": [],
+    "a text": "x",
+    "a number": 12,
+    "a huge number": 10**30,
+    "true": True,
+    "a list of null": [None],
+    "unknown fields": {"NoSuchField": 1, "Tenant": "nowhere.example"},
+    "another tenant": {"Tenant": "nowhere.example", "ID": "none", "Account": "nobody", "Event": {}},
+    "numbers for texts": {"Tenant": 5, "ID": [], "Account": {"a": 1}, "Event": 7, "APIOpts": "x"},
+}
+
+
+@pytest.mark.parametrize("what", BAD_PARAMS)
+def test_every_method_with(node: NodeRig, what: str) -> None:
+    """Pipelined on one connection: an answer to each, whatever it is."""
+    methods = [method for method in METHODS if method not in NOT_CALLED]
+    flaws = []
+    with node.client() as client:
+        sent = {client.send(method, BAD_PARAMS[what]): method for method in methods}
+        for _ in methods:
+            answer = client.receive()
+            method = sent.pop(answer["id"])
+            flaw = tolerable(answer)
+            if flaw is not None:
+                flaws.append(f"{method}: {flaw}")
+    assert not sent
+    assert flaws == []
+
+
+def exchange(node: NodeRig, data: bytes, port: int = 0, end: bool = True) -> bytes:
+    """Send bytes, shut the sending side, read what comes until the node closes."""
+    with socket.create_connection(("127.0.0.1", node.port + port), WAIT) as sock:
+        try:
+            sock.sendall(data)
+            if end:
+                sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # it has closed already
+        out = b""
+        try:
+            while chunk := sock.recv(1 << 16):
+                out += chunk
+        except ConnectionResetError:
+            pass
+        return out
+
+
+PING = b'{"method":"CoreSv1.Ping","params":[{}],"id":1}'
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        PING[:20], b"{", b"[", b'"', b"\x00" * 100, b"\xff\xfe" + PING, b"nul", b"}{", b"GET / HTTP/1.1\r\n\r\n", b"[]", b"null", b"12",
+        b'{"method":null,"params":[{}],"id":1}', b'{"method":5,"params":[{}],"id":1}', b'{"params":[{}],"id":1}', b'{"method":"CoreSv1.Ping","params":{},"id":1}',
+        b'{"method":"CoreSv1.Ping","params":[],"id":1}', b'{"method":"CoreSv1.Ping","params":[{},{}],"id":1}', b'{"method":"CoreSv1.Ping","params":null,"id":1}',
+        b'{"method":"CoreSv1.Ping","params":[{}],"id":{}}', b'{"method":"' + b"A" * 100_000 + b'","params":[{}],"id":1}',
+        b'{"method":"CoreSv1.Ping","params":[' + b"[" * 5000 + b"]" * 5000 + b'],"id":1}', b"[" * 200_000,
+        b'{"method":"CoreSv1.Ping","params":[{"Tenant":"\xff\xfe"}],"id":1}', b'{"method":"CoreSv1.Ping","params":[{"Tenant":"\\ud800"}],"id":1}',
+        b'{"method":"APIerSv2.GetAccount","params":[{"Account":"\\ud800"}],"id":1}', b'{"method":"CoreSv1.Ping","params":[NaN],"id":1}',
+        b'{"method":"CoreSv1.Ping","params":[1e400],"id":1}', b'{"method":"CoreSv1.Ping","params":[' + b"9" * 100_000 + b'],"id":1}',
+    ],
+)  # fmt: skip
+def test_broken_documents(node: NodeRig, data: bytes) -> None:
+    """The connection is answered or closed; nothing hangs."""
+    answer = exchange(node, data)
+    assert b"Traceback" not in answer
+    assert b"internal error" not in answer
+
+
+def test_an_oversized_document_is_refused_and_its_connection_closed(node: NodeRig) -> None:
+    head = b'{"method":"CoreSv1.Ping","params":[{"ID":"'
+    answer = exchange(node, head + b"x" * (80 << 20))
+    assert b"Traceback" not in answer
+
+
+HUGE: dict[str, tuple[str, dict[str, Any]]] = {
+    "a balance of 10^30": ("APIerSv1.SetBalance", {"Account": "big", "BalanceType": "*monetary", "Value": 10**30}),
+    "a balance of -1": ("APIerSv1.SetBalance", {"Account": "neg", "BalanceType": "*monetary", "Value": -1}),
+    "a balance of NaN": ("APIerSv1.SetBalance", {"Account": "nan", "BalanceType": "*monetary", "Value": "NaN"}),
+    "a top-up of 1e308": ("APIerSv1.AddBalance", {"Account": "big", "BalanceType": "*monetary", "Value": 1e308}),
+    "a debit of 10^30": ("APIerSv1.DebitBalance", {"Account": "big", "BalanceType": "*monetary", "Value": 10**30}),
+    "a long account": ("APIerSv1.SetBalance", {"Account": "x" * 100_000, "BalanceType": "*monetary", "Value": 1}),
+    "a long destination": (
+        "APIerSv1.GetCost",
+        {"Category": "call", "Subject": "s", "Destination": "4" * 100_000, "AnswerTime": "*now", "Usage": "1m"},
+    ),
+    "usage of 10^30": (
+        "CDRsV1.ProcessEvent",
+        {"Event": {"Account": "a", "Destination": "4420", "OriginID": "h1", "Usage": 10**30, "ToR": "*voice"}},
+    ),
+    "usage that is no text": (
+        "CDRsV1.ProcessEvent",
+        {"Event": {"Account": "a", "Destination": "4420", "OriginID": "h2", "Usage": "NaN", "ToR": "*voice"}},
+    ),
+    "negative usage": (
+        "SessionSv1.InitiateSession",
+        {"InitSession": True, "Event": {"Account": "a", "OriginID": "h3", "Usage": "-5s", "RequestType": "*prepaid"}},
+    ),
+    "times beyond the calendar": (
+        "SessionSv1.InitiateSession",
+        {"InitSession": True, "Event": {"Account": "a", "OriginID": "h4", "AnswerTime": "99999-01-01T00:00:00Z"}},
+    ),
+    "a session of 10^15 s": (
+        "SessionSv1.AuthorizeEvent",
+        {"GetMaxUsage": True, "Event": {"Account": "a", "OriginID": "h5", "Usage": 10**24, "RequestType": "*prepaid"}},
+    ),
+    "an unknown folder": ("APIerSv1.LoadTariffPlanFromFolder", {"FolderPath": "/nonexistent"}),
+    "a folder that is a file": ("APIerSv1.LoadTariffPlanFromFolder", {"FolderPath": __file__}),
+    "an unknown plan": ("APIerSv2.SetAccount", {"Account": "p", "ActionPlanIDs": ["NO_SUCH_PLAN"]}),
+    "an unknown actions group": ("APIerSv1.ExecuteAction", {"Account": "p", "ActionsId": "NO_SUCH"}),
+    "paging by -1": ("APIerSv2.GetAccounts", {"Limit": -1, "Offset": -5}),
+    "an archive that is none": ("APIerSv1.ImportTariffPlanFromZip", {"TPid": "T", "File": "AAAA"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", HUGE)
+def test_values_that_nobody_means(node: NodeRig, what: str) -> None:
+    method, params = HUGE[what]
+    with node.client() as client:
+        assert tolerable(client.call(method, params)) is None
+        assert tolerable(client.call("APIerSv2.GetAccounts", {})) is None
+
+
+def test_a_folder_with_errors_changes_nothing(node: NodeRig, tmp_path: Path) -> None:
+    (tmp_path / "Rates.csv").write_text("RT,0,abc,60s,60s,0s\n")
+    (tmp_path / "Destinations.csv").write_text("BROKEN_DST,+4999\n")
+    answer = node.call("APIerSv1.LoadTariffPlanFromFolder", {"FolderPath": str(tmp_path)})
+    assert answer["error"] and tolerable(answer) is None
+    assert node.call("APIerSv1.GetDestination", "BROKEN_DST")["error"] == "NOT_FOUND"
+
+
+def test_a_client_that_sends_byte_by_byte_is_answered(node: NodeRig) -> None:
+    with socket.create_connection(("127.0.0.1", node.port), WAIT) as slow, node.client() as other:
+        slow.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for at in range(len(PING)):
+            slow.sendall(PING[at : at + 1])
+            assert other.call("CoreSv1.Ping", {})["result"] == "Pong"  # nobody waits for it
+        slow.sendall(b"\n")
+        assert json.loads(slow.recv(1000))["result"] == "Pong"
+
+
+def test_a_half_closed_client_gets_its_answers(node: NodeRig) -> None:
+    answers = exchange(node, (PING + b"\n") * 20).splitlines()
+    assert [json.loads(answer)["result"] for answer in answers] == ["Pong"] * 20
+
+
+def test_a_client_that_never_reads_is_not_read_and_harms_nobody(node: NodeRig) -> None:
+    request = json.dumps({"method": "APIerSv2.GetAccounts", "params": [{}], "id": 1}).encode() + b"\n"
+    with socket.create_connection(("127.0.0.1", node.port), WAIT) as rude, node.client() as other:
+        rude.setblocking(False)
+        sent = 0
+
+        def stuck() -> bool:
+            nonlocal sent
+            for _ in range(1000):
+                try:
+                    sent += rude.send(request * 100)
+                except BlockingIOError:
+                    return True
+            return False
+
+        def still_stuck() -> bool:
+            before = sent
+            assert other.call("CoreSv1.Ping", {})["result"] == "Pong"
+            stuck()
+            return sent == before and stuck()
+
+        wait_until(stuck, "the node to stop reading")
+        wait_until(still_stuck, "the node to stop reading for good")
+        assert sent < 64 << 20
+
+
+def test_clients_that_come_and_go_in_the_middle_of_a_call(node: NodeRig) -> None:
+    for cut in range(0, len(PING), 3):
+        with socket.create_connection(("127.0.0.1", node.port), WAIT) as sock:
+            sock.sendall(PING[:cut])
+    for _ in range(20):  # gone before their answer
+        client = Client(node.port)
+        client.send("APIerSv2.GetAccounts", {})
+        client.close()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"POST /jsonrpc HTTP/1.1\r\nHost: a\r\nContent-Length: -5\r\n\r\n", b"POST /jsonrpc HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\nx",
+        b"POST /jsonrpc HTTP/9.9\r\n\r\n", b"\r\n\r\n\r\n", b"GET " + b"/" * 100_000 + b" HTTP/1.1\r\n\r\n", b"POST /jsonrpc HTTP/1.1\r\n" + b"X: y\r\n" * 50_000 + b"\r\n",
+        b"POST /jsonrpc HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", b"DELETE /jsonrpc HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"POST /jsonrpc HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n{{{", b"POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
+        b"GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", PING,
+        b"POST /jsonrpc HTTP/1.1\r\nHost: a\r\nContent-Length: 46\r\nContent-Length: 3\r\n\r\n" + PING,
+    ],
+)  # fmt: skip
+def test_http_oddities(node: NodeRig, data: bytes) -> None:
+    answer = exchange(node, data, port=2)
+    assert b"Traceback" not in answer
+    assert b"internal error" not in answer
