@@ -8,7 +8,7 @@ import json
 import sys
 from typing import Any
 
-from cgr_cluster.cli.client import CallFailed, Client, parse_address
+from cgr_cluster.cli.client import CallFailedError, Client, parse_address
 
 EPILOG = """examples:
   cgr-cluster call CoreSv1.Ping
@@ -82,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         with Client(address, options.timeout) as client:
             result = client.call_raw(options.method, json.dumps(params).encode())
-    except CallFailed as error:
+    except CallFailedError as error:
         hint = suggestion(options.method) if str(error).startswith("rpc: can't find") else ""
         print(f"{error}{hint}", file=sys.stderr)
         return 1

@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 
 
-class CallFailed(Exception):
+class CallFailedError(Exception):
     """The server answered with an error; the text is the API's."""
 
 
-class Unreachable(Exception):
+class UnreachableError(Exception):
     """There is no server, or it has gone; the text says where and why."""
 
 
@@ -27,7 +27,7 @@ _decode = msgspec.json.Decoder(_Reply).decode
 
 def parse_address(text: str) -> tuple[str, int]:
     """`HOST:PORT`, `:PORT` or `PORT`. Raises ValueError."""
-    host, colon, port = text.rpartition(":")
+    host, _, port = text.rpartition(":")
     if not port.isdigit() or not 0 < int(port) < 65536:
         raise ValueError(f"{text!r} is no address; HOST:PORT is wanted, such as 127.0.0.1:2012")
     return host.strip("[]") or "127.0.0.1", int(port)
@@ -41,13 +41,13 @@ class Client:
         try:
             self._socket = socket.create_connection(address, timeout=5.0)
         except OSError as error:
-            raise Unreachable(f"nothing answers on {self._address}: {error.strerror or error}") from None
+            raise UnreachableError(f"nothing answers on {self._address}: {error.strerror or error}") from None
         self._socket.settimeout(timeout_s)
         self._lines = self._socket.makefile("rb")
         self._last_id = 0
 
     def call(self, method: str, params: Any) -> Any:
-        """The result. Raises CallFailed, Unreachable."""
+        """The result. Raises CallFailedError, UnreachableError."""
         return msgspec.json.decode(self.call_raw(method, msgspec.json.encode(params)))
 
     def call_raw(self, method: str, params: bytes) -> bytes:
@@ -58,14 +58,14 @@ class Client:
             self._socket.sendall(b'{"method":%b,"params":[%b],"id":%d}\n' % (head, params, self._last_id))
             line = self._lines.readline()
         except TimeoutError:
-            raise Unreachable(f"{self._address} has not answered {method} in time") from None
+            raise UnreachableError(f"{self._address} has not answered {method} in time") from None
         except OSError as error:
-            raise Unreachable(f"the connection to {self._address} broke: {error.strerror or error}") from None
+            raise UnreachableError(f"the connection to {self._address} broke: {error.strerror or error}") from None
         if not line:
-            raise Unreachable(f"{self._address} closed the connection during {method}")
+            raise UnreachableError(f"{self._address} closed the connection during {method}")
         reply = _decode(line)
         if reply.error is not None:
-            raise CallFailed(reply.error)
+            raise CallFailedError(reply.error)
         return bytes(reply.result)
 
     def close(self) -> None:

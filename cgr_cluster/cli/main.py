@@ -8,7 +8,7 @@ import os
 import sys
 
 from cgr_cluster import __version__
-from cgr_cluster.cli.client import Unreachable
+from cgr_cluster.cli.client import UnreachableError
 
 COMMANDS = ("call", "load", "status", "log", "stress")
 
@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(words)
     try:
         status: int = options.run(options)
-    except Unreachable as error:
+    except UnreachableError as error:
         print(f"cgr-cluster: {error}", file=sys.stderr)
         return 1
     except BrokenPipeError:  # the reader of our output has enough

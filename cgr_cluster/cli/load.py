@@ -1,0 +1,119 @@
+"""`cgr-cluster load FOLDER`: check a tariff plan's CSV files here, all of them, then have the server load them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from cgr_cluster.cli.client import CallFailedError, Client, parse_address
+
+LOAD_TIMEOUT_S = 3600.0
+SPIN = "|/-\\"
+SPIN_S = 0.2
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser("load", help="check a folder of tariff plan CSV files and load it")
+    parser.add_argument(
+        "folder", metavar="FOLDER", help="folder as the server sees it too (with folders in it: all of them)"
+    )
+    parser.add_argument("--validate", action="store_true", help="only check it here; no server is needed")
+    parser.add_argument("--dry-run", action="store_true", help="check it here and on the server; nothing is changed")
+    parser.add_argument("--address", default="127.0.0.1:2012", metavar="HOST:PORT", help="default: %(default)s")
+    parser.set_defaults(run=run)
+
+
+def read_folder(folder: Path) -> dict[str, bytes]:
+    """Its CSV files, by path relative to it."""
+    from tqdm import tqdm
+
+    paths = sorted(path for path in folder.rglob("*.csv") if path.is_file())
+    bar = tqdm(
+        total=sum(path.stat().st_size for path in paths), desc="reading", unit="B", unit_scale=True, leave=False,
+        disable=not sys.stderr.isatty(), file=sys.stderr,
+    )  # fmt: skip
+    files = {}
+    with bar:
+        for path in paths:
+            files[path.relative_to(folder).as_posix()] = data = path.read_bytes()
+            bar.update(len(data))
+    return files
+
+
+class Spinner:
+    """What is being done and for how long, on a terminal only."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._spin, daemon=True)
+
+    def __enter__(self) -> Spinner:
+        if sys.stderr.isatty():
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        if self._thread.is_alive():
+            self._thread.join()
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+    def _spin(self) -> None:
+        begin = time.monotonic()
+        turn = 0
+        while not self._end.wait(SPIN_S):
+            turn += 1
+            sys.stderr.write(f"\r\x1b[K{SPIN[turn % len(SPIN)]} {self._text} {time.monotonic() - begin:.0f} s")
+            sys.stderr.flush()
+
+
+def validate(files: dict[str, bytes]) -> list[str]:
+    """`FILE:LINE: what is wrong`, for all that is wrong with the folder by itself."""
+    from cgr_cluster.engine.generation import Generation
+    from cgr_cluster.tariffs.checking import check_folder
+
+    problems = check_folder(files, Generation({}), time.time_ns())
+    return [f"{p.file}:{p.line}: {p.text}" if p.line else f"{p.file}: {p.text}" for p in problems]
+
+
+def run(options: argparse.Namespace) -> int:
+    folder = Path(options.folder)
+    try:
+        address = parse_address(options.address)
+    except ValueError as error:
+        print(f"cgr-cluster load: {error}", file=sys.stderr)
+        return 2
+    if not folder.is_dir():
+        print(f"cgr-cluster load: {folder} is no folder", file=sys.stderr)
+        return 1
+    files = read_folder(folder)
+    if not files:
+        print(f"cgr-cluster load: {folder} holds no CSV files", file=sys.stderr)
+        return 1
+    with Spinner(f"checking {len(files)} files"):
+        problems = validate(files)
+    for text in problems:
+        print(text)
+    if problems:
+        print(f"{len(problems)} problems in {len(files)} files; nothing was loaded", file=sys.stderr)
+        return 1
+    rows = sum(data.count(b"\n") for data in files.values())
+    print(f"{len(files)} files, {rows} lines: no problems")
+    if options.validate:
+        return 0
+    begin = time.monotonic()
+    params = {"FolderPath": str(folder.resolve()), "DryRun": options.dry_run, "Validate": True}
+    try:
+        with Spinner(f"the server is loading {folder}"), Client(address, LOAD_TIMEOUT_S) as client:
+            client.call("APIerSv1.LoadTariffPlanFromFolder", params)
+    except CallFailedError as error:
+        print(f"cgr-cluster load: the server answers {error}", file=sys.stderr)
+        return 1
+    print(f"{'checked by the server' if options.dry_run else 'loaded'} in {time.monotonic() - begin:.1f} s")
+    return 0
