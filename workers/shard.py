@@ -16,6 +16,8 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import uvloop
@@ -24,12 +26,15 @@ import zmq
 from cgr_cluster.cluster import mesh_wire
 from cgr_cluster.cluster.shard_map import shard_map
 from cgr_cluster.engine import messages as m
+from cgr_cluster.engine.deck import DeckError
 from cgr_cluster.engine.engine import Engine
 from cgr_cluster.engine.owner import REFERENCE_SHARD
 from cgr_cluster.log import checkpoint
 from cgr_cluster.log.client import LogClient
 from cgr_cluster.log.errors import LogError
 from cgr_cluster.log.format import encode_body, seal
+from cgr_cluster.node.deck_files import DeckFolder
+from cgr_cluster.node.deck_loader import LoaderProcesses
 from cgr_cluster.node.outside import NETWORK, OUTSIDE
 from cgr_cluster.rpc.decode import decode_params
 from cgr_cluster.rpc.encode import encode_result
@@ -57,9 +62,14 @@ class ShardProcess:
         self.leash = leash
         self.number = number
         self.incarnation = time.time_ns()
+        decks = Path(options.data_dir, "decks")
+        self._loaders = LoaderProcesses(decks)
+        self._decks = DeckFolder(decks, self._loaders.build)
+        self._of_decks = self._decks.functions()
         self.engine = Engine(
-            number, shard_map(options.workers), options.config, decode_params, encode_result, load_services()
-        )
+            number, shard_map(options.workers), options.config, decode_params, encode_result, load_services(),
+            self._decks.open,
+        )  # fmt: skip
         self._inputs: list[m.Input] = []
         self._scheduled = False
         self._durable = 0
@@ -86,6 +96,9 @@ class ShardProcess:
         shards = [*self.engine.shards, REFERENCE_SHARD]
         self.engine.now_ns = time.time_ns()
         self.engine.load(checkpoint.load(shards, self.options.data_dir, welcome.durable))
+        self._decks.verifies = False
+        if self.engine.shard_map[0] == self.number:
+            self._decks.sweep(self.engine.generation)
         gc.collect()
         gc.freeze()
         logger.info("loaded %d shards in %.3f s", len(self.engine.shards), time.monotonic() - begin)
@@ -169,7 +182,12 @@ class ShardProcess:
             return
         engine = self.engine
         inputs, self._inputs = self._inputs, []
-        group = engine.turn(time.time_ns(), inputs)
+        try:
+            group = engine.turn(time.time_ns(), inputs)
+        except DeckError as error:  # a changeset names a deck that cannot be used
+            self._failed = str(error)
+            self._stop.set()
+            return
         if group is not None:
             body = encode_body(group.records)
             self.log.append(group.number, seal(body, self.number, self.incarnation, 1, group.number, group.generation))
@@ -229,7 +247,8 @@ class ShardProcess:
     def _ask_outside(self, call: m.OutsideCall) -> None:
         if self.store.takes(call):
             return
-        function = OUTSIDE.get(call.name)
+        of_decks = self._of_decks.get(call.name)
+        function = OUTSIDE.get(call.name) if of_decks is None else partial(of_decks, self.engine.generation)
         if function is None:
             self._give(m.OutsideResult(call.op_id, call.number, None, f"SERVER_ERROR: nobody does {call.name}"))
             return
@@ -296,7 +315,7 @@ def main(options: NodeOptions, leash: Leash, number: int) -> None:
 
     try:
         uvloop.run(run())
-    except LogError as error:
+    except (LogError, DeckError) as error:
         logger.error("%s", error)
         raise SystemExit(1) from None
     except SystemExit as end:

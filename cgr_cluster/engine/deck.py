@@ -53,6 +53,7 @@ class Table:
     __slots__ = ("_blob", "_buckets", "_data", "_ends", "_shift", "size")
 
     def __init__(self, data: Buffer, start: int) -> None:
+        self.size: int
         self.size, bits = COUNTS.unpack_from(data, start)
         buckets = start + COUNTS.size
         ends = buckets + 4 * ((1 << bits) + 1)
@@ -195,7 +196,7 @@ class KindTable:
         apart = ApartMap(data, table, item)
         return msgspec.structs.replace(value, **{field: dict(apart) if whole else apart})
 
-    def keys(self) -> Iterator[str]:
+    def live_keys(self) -> Iterator[str]:
         data = self._data
         return (key for key, start, _ in self.table.entries() if not data[start] & GONE)
 

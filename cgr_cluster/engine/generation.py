@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from cgr_cluster.engine.codec import pack, unpack
-from cgr_cluster.engine.deck import FRESH, GONE, Deck, DeckError, KindTable
+from cgr_cluster.engine.deck import FRESH, GONE, WORK, Deck, DeckError, KindTable
 from cgr_cluster.engine.domain import REFERENCE
 
 T = TypeVar("T")
@@ -85,9 +85,7 @@ class Table:
             if entry.packed is not None:
                 yield key
         if self.below is not None:
-            for key in self.below.keys():
-                if self.own(key) is None:
-                    yield key
+            yield from (key for key in self.below.live_keys() if self.own(key) is None)
 
     def __contains__(self, key: object) -> bool:
         return self.has(str(key))
@@ -307,6 +305,13 @@ class Generation:
             self.dropped += [(kind, key) for key in dropped]
         destinations = {key: entry.packed for key, entry in self._tables.get("destination", _EMPTY).own_entries()}
         self._reverse = Reverse().changed(_EMPTY, destinations)
+
+    def deck_work(self, deck: str, shard: int) -> bytes:
+        """What the load that made this deck does in a shard. Raises DeckError when another deck is in force."""
+        packed = None if self.deck is None or self.deck.name != deck else self.deck.extra(WORK, str(shard))
+        if packed is None:
+            raise DeckError(f"deck {deck} is not in force, or has no work for shard {shard}")
+        return packed
 
     def emptied(self) -> Generation:
         """A generation without reference data."""

@@ -19,6 +19,7 @@ from cgr_cluster.engine import messages as m
 from cgr_cluster.engine.engine import Engine
 from cgr_cluster.engine.owner import SHARDS
 from cgr_cluster.node.clock import START_NS
+from cgr_cluster.node.deck_files import DeckFolder
 from cgr_cluster.node.outside import OUTSIDE
 from cgr_cluster.rpc import decode, encode
 from cgr_cluster.rpc.errors import ApiError
@@ -57,6 +58,7 @@ class Node:
         self.crashes = 0
         self.crash_at = set(crash_at)
         self.outside: dict[str, Callable[..., Any]] = {**OUTSIDE, **store_functions(CdrReader(CdrFiles(None)))}
+        self.decks = DeckFolder(None)
         self.tells: list[m.Tell] = []
         self._answers: dict[str, tuple[bytes, bool]] = {}
         self._pending: dict[str, tuple[int, m.Request]] = {}  # the balancer's table: uid → worker, request
@@ -174,12 +176,16 @@ class Node:
         elif isinstance(output, m.ToWorker):
             self.workers[output.worker].inbox.append(output.message)
         elif isinstance(output, m.OutsideCall):
-            self.workers[sender].inbox.append(self._ask_outside(output))
+            self.workers[sender].inbox.append(self._ask_outside(sender, output))
         else:
             self.tells.append(output)
 
-    def _ask_outside(self, call: m.OutsideCall) -> m.OutsideResult:
+    def _ask_outside(self, worker: int, call: m.OutsideCall) -> m.OutsideResult:
         try:
+            of_decks = self.decks.functions().get(call.name)
+            if of_decks is not None:
+                generation = self.workers[worker].engine.generation
+                return m.OutsideResult(call.op_id, call.number, of_decks(generation, *call.args))
             return m.OutsideResult(call.op_id, call.number, self.outside[call.name](*call.args))
         except ApiError as error:
             return m.OutsideResult(call.op_id, call.number, None, error.text)
@@ -191,9 +197,19 @@ class Node:
     # --- birth and death ----------------------------------------------------------------------------------------
 
     def _start(self, number: int, incarnation: int) -> Worker:
-        engine = Engine(number, self.shard_map, self.config, decode.decode_params, encode.encode_result, self.registry)
+        engine = Engine(
+            number,
+            self.shard_map,
+            self.config,
+            decode.decode_params,
+            encode.encode_result,
+            self.registry,
+            self.decks.open,
+        )
         engine.now_ns = self.now_ns
         engine.load((shard, key, value) for (shard, key), value in list(self.disk.items()))
+        if number == self.shard_map[0]:
+            self.decks.sweep(engine.generation)
         return Worker(engine, incarnation)
 
     def _introduce(self, worker: Worker) -> None:

@@ -44,6 +44,16 @@ def read_folder(path: str) -> dict[str, bytes]:
     return files
 
 
+def folder_bytes(path: str) -> int:
+    """How much `read_folder` would read."""
+    if path in PACKAGED_PLANS:
+        return 0  # small
+    try:
+        return sum(file.stat().st_size for file in Path(path).rglob("*.csv"))
+    except OSError:
+        return 0  # reading it says what is wrong
+
+
 def write_folder(path: str, files: dict[str, bytes]) -> None:
     """Write `files` (name → contents) into a folder, which is made when it is not there (ExportTPToFolder)."""
     try:

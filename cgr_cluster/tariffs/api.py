@@ -12,6 +12,7 @@ from cgr_cluster.rpc.owners import LEADER_RULE
 from cgr_cluster.rpc.registry import Params, method
 from cgr_cluster.tariffs import live_api as live_api  # its methods are registered with these
 from cgr_cluster.tariffs.applying import LoadOptions, finish, load_folder, remove_folder
+from cgr_cluster.tariffs.deck_load import load_by_deck
 
 
 class AttrLoadTpFromFolder(Params, go="utils.AttrLoadTpFromFolder"):
@@ -22,18 +23,18 @@ class AttrLoadTpFromFolder(Params, go="utils.AttrLoadTpFromFolder"):
     Caching: str | None = None
 
 
-def _read(path: str) -> Steps[dict[str, bytes]]:
-    if not path:
+def _load(op: Operation, params: AttrLoadTpFromFolder, removing: bool = False) -> Steps[None]:
+    """A folder that is too large for turns of a worker goes by a deck."""
+    if not params.FolderPath:
         raise ApiError("MANDATORY_IE_MISSING:FolderPath")
-    files: dict[str, bytes] = yield outside("read_folder", path)
-    return files
-
-
-def _load(op: Operation, params: AttrLoadTpFromFolder) -> Steps[None]:
-    files = yield from _read(params.FolderPath)
-    left = yield from load_folder(op, files, LoadOptions(params.DryRun, params.Validate))
+    options = LoadOptions(params.DryRun, params.Validate)
+    files: dict[str, bytes] | None = yield outside("read_small_folder", params.FolderPath)
+    if files is None:
+        yield from load_by_deck(op, params.FolderPath, options, params.Caching, removing)
+        return
+    left = yield from (remove_folder if removing else load_folder)(op, files, options)
     if not params.DryRun:
-        yield from finish(op, left, params.Caching)
+        yield from finish(op, left, params.Caching, removing)
 
 
 @method("APIerSv1.LoadTariffPlanFromFolder", owner=LEADER_RULE, changes=True, deadline_s=None)
@@ -56,8 +57,5 @@ def load_tariff_plan_from_folder_v2(op: Operation, params: AttrLoadTpFromFolder)
 
 @method("APIerSv1.RemoveTPFromFolder", owner=LEADER_RULE, changes=True, deadline_s=None)
 def remove_tp_from_folder(op: Operation, params: AttrLoadTpFromFolder) -> Steps[str]:
-    files = yield from _read(params.FolderPath)
-    left = yield from remove_folder(op, files, LoadOptions(params.DryRun, params.Validate))
-    if not params.DryRun:
-        yield from finish(op, left, params.Caching, removing=True)
+    yield from _load(op, params, removing=True)
     return "OK"

@@ -8,7 +8,7 @@ scheduler's reload. So a load of a million accounts is 256 steps.
 from __future__ import annotations
 
 import logging
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -16,7 +16,7 @@ from cgr_cluster.accounts.types import Account
 from cgr_cluster.actions.attach import forget_account, load_account, load_tasks
 from cgr_cluster.actions.membership import NO_ACCOUNT
 from cgr_cluster.engine.codec import pack
-from cgr_cluster.engine.domain import GenerationView, Operation, Part, Steps, step, together
+from cgr_cluster.engine.domain import Call, GenerationView, Operation, Part, Steps, step, together
 from cgr_cluster.engine.owner import LEADER, Owner, account_owner
 from cgr_cluster.engine.placement import locate
 from cgr_cluster.rpc.errors import ApiError, server_error
@@ -100,7 +100,7 @@ def remove_folder(op: Operation, files: dict[str, bytes], options: LoadOptions) 
     loaded, deck = yield from _read_folder(op, files, options)
     if options.dry_run:
         return Remaining()
-    gone, left = _removal(op.generation, loaded, deck)
+    gone, left = removal(op.generation, loaded, deck)
     yield remove_objects.at(LEADER, gone)
     return left
 
@@ -127,7 +127,7 @@ def remove_objects(part: Part, gone: list[tuple[str, str]]) -> None:
         part.remove_reference(kind, key)
 
 
-def _removal(generation: GenerationView, loaded: Loaded, deck: Deck) -> tuple[list[tuple[str, str]], Remaining]:
+def removal(generation: GenerationView, loaded: Loaded, deck: Deck) -> tuple[list[tuple[str, str]], Remaining]:
     """What goes: all but the predefined timings; and what is left to do at the accounts' shards."""
     own_timings = {row.ID for row in deck.get("timing", ())}
     gone = [(kind, key) for kind, key, _ in loaded.changes if kind != "timing" or key in own_timings]
@@ -163,7 +163,7 @@ def remove_store(part: Part, tpid: str, options: LoadOptions) -> Remaining:
     check_valid(loaded, options)
     if options.dry_run:
         return Remaining()
-    gone, left = _removal(part.generation, loaded, deck)
+    gone, left = removal(part.generation, loaded, deck)
     remove_objects(part, gone)
     return left
 
@@ -214,12 +214,25 @@ def finish(op: Operation, left: Remaining, caching: str | None, removing: bool =
     the data are written (10 §9.2)."""
     at_shard = remove_accounts if removing else load_accounts
     calls = [at_shard.at(Owner("shard", str(number)), work) for number, work in sorted(left.shards.items())]
+    yield from at_shards(calls)
+    yield from conclude(op, left.reload, caching)
+
+
+def at_shards(calls: list[Call]) -> Steps[list[Any]]:
+    """The steps' results, some shards at once. Raises the first error as SERVER_ERROR."""
+    results: list[Any] = []
     for start in range(0, len(calls), SHARDS_AT_ONCE):
         for result in (yield together(calls[start : start + SHARDS_AT_ONCE])):
             if isinstance(result, ApiError):
                 raise server_error(result)
+            results.append(result)
+    return results
+
+
+def conclude(op: Operation, reload: bool, caching: str | None) -> Steps[None]:
+    """The end of a load, when the accounts are up to date."""
     wanted = caching or str(op.generation.config("general").get("default_caching", "*reload"))
     if wanted not in CACHING:
         raise server_error("rpc: service/method request ill-formed: ")
-    if left.reload:
+    if reload:
         yield reload_scheduler.at(LEADER)

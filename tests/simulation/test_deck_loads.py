@@ -137,9 +137,9 @@ def test_what_is_set_while_a_deck_is_made_stays_unless_the_folder_has_it(folders
 
     def beside(generation: Generation, *args: Any) -> Any:
         built = make(generation, *args)
-        for number, (name, prefix) in enumerate((("D3", "46"), ("NEW", "45"))):
-            node.workers[0].inbox.append(request(node, "SetDestination", {"Id": name, "Prefixes": [prefix]}, number))
-        node.workers[0].inbox.append(request(node, "RemoveDestination", {"DestinationIDs": ["OLD"]}, 9))
+        node.send("APIerSv1.SetDestination", {"Id": "D3", "Prefixes": ["46"]})
+        node.send("APIerSv1.SetDestination", {"Id": "NEW", "Prefixes": ["45"]})
+        node.send("APIerSv1.RemoveDestination", {"DestinationIDs": ["OLD"]})
         return built
 
     node.decks.functions = lambda: {
@@ -153,11 +153,6 @@ def test_what_is_set_while_a_deck_is_made_stays_unless_the_folder_has_it(folders
     assert node.call("APIerSv1.GetDestination", "OLD")["error"] == "NOT_FOUND"
     node.kill(0)
     assert node.call("APIerSv1.GetDestination", "OLD")["error"] == "NOT_FOUND"
-
-
-def request(node: Node, method: str, params: Any, number: int) -> Any:
-    uid = node.send(f"APIerSv1.{method}", params)
-    return node.workers[0].inbox.pop() if uid else number
 
 
 def test_a_bad_folder_leaves_no_file(tmp_path: Path) -> None:

@@ -1,0 +1,119 @@
+"""The folder of decks: mapping, making and removing its files (docs/decks.md).
+
+A node in one process makes decks by itself; a worker process starts a loader process for each (`deck_loader.py`).
+"""
+
+from __future__ import annotations
+
+import logging
+import mmap
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
+
+from cgr_cluster.engine.codec import pack
+from cgr_cluster.engine.deck import Deck, DeckError
+from cgr_cluster.engine.deck_merging import write_merged
+from cgr_cluster.engine.generation import Generation
+from cgr_cluster.engine.part import uuid_of
+from cgr_cluster.node.outside import folder_bytes, read_folder
+from cgr_cluster.tariffs.deck_load import BuiltDeck, DeckJob, prepare
+
+logger = logging.getLogger("cgr_cluster.tariffs")
+
+FOLDER_BYTES = 1 << 20  # folders with more CSV than this are loaded by a deck
+OVERLAY_ENTRIES = 20_000  # with so many changes over the deck, any folder is
+SUFFIX = ".deck"
+
+Build = Callable[[Generation, DeckJob], BuiltDeck]
+
+
+class DeckFolder:
+    """`path` None: a temporary folder. `build` makes a deck; by default in this process."""
+
+    def __init__(self, path: Path | None, build: Build | None = None) -> None:
+        self.big_bytes = FOLDER_BYTES
+        self.verifies = True  # read all of a deck before it is used: at the start, not at a switch
+        self._path = path
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self._build = build or self.build
+        self._open: WeakValueDictionary[str, Deck] = WeakValueDictionary()
+
+    @property
+    def path(self) -> Path:
+        if self._path is None:
+            self._temporary = tempfile.TemporaryDirectory(prefix="cgr-decks-")
+            self._path = Path(self._temporary.name)
+        return self._path
+
+    def open(self, name: str) -> Deck:
+        """Map a deck. Raises DeckError."""
+        deck = self._open.get(name)
+        if deck is None:
+            deck = Deck(self._map(name), name)
+            if self.verifies:
+                deck.verify()
+            self._open[name] = deck
+        return deck
+
+    def _map(self, name: str) -> mmap.mmap:
+        try:
+            with open(self.path / name, "rb") as file:
+                return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except (OSError, ValueError) as error:
+            raise DeckError(f"deck {self.path / name} cannot be read: {error}") from None
+
+    def build(self, generation: Generation, job: DeckJob) -> BuiltDeck:
+        """Make the deck of a load. The file is durable when its name is answered. Raises the API's errors, OSError, DeckError."""
+        begin = time.monotonic()
+        ids = count(1)
+        files = read_folder(job.path)
+        prepared = prepare(job, files, generation, lambda: uuid_of(f"{job.uid}~deck{next(ids)}"))
+        if prepared is None:
+            return BuiltDeck()
+        loaded, left = prepared
+        del prepared
+        work = {shard: pack(shard_work) for shard, shard_work in left.shards.items()}
+        self.path.mkdir(exist_ok=True)
+        fd, part = tempfile.mkstemp(".part", f"{generation.number + 1}-", self.path)
+        name = Path(part).stem + SUFFIX
+        with open(fd, "wb", 1 << 20) as file:
+            size = write_merged(file.write, generation, loaded, work)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(part, self.path / name)
+        folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        logger.info("deck %s: %d bytes in %.1f s", name, size, time.monotonic() - begin)
+        return BuiltDeck(name, sorted(work), left.reload)
+
+    def sweep(self, generation: Generation) -> None:
+        """Remove the files that this generation, which must be durable, does not refer to."""
+        if self._path is None or not self._path.is_dir():
+            return
+        kept = None if generation.deck is None else generation.deck.name
+        for file in self._path.iterdir():
+            if file.name != kept and file.suffix in (SUFFIX, ".part"):
+                file.unlink(missing_ok=True)
+
+    def read_small_folder(self, generation: Generation, path: str) -> dict[str, bytes] | None:
+        """A folder's files; None: it is to be loaded by a deck."""
+        if folder_bytes(path) > self.big_bytes or generation.own_count() > OVERLAY_ENTRIES:
+            return None
+        return read_folder(path)
+
+    def functions(self) -> dict[str, Callable[..., Any]]:
+        """What operations ask of the outside; each gets the asking worker's generation as first argument."""
+        return {
+            "read_small_folder": self.read_small_folder,
+            "build_deck": lambda generation, job: self._build(generation, job),
+            "sweep_decks": self.sweep,
+        }
