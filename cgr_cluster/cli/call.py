@@ -87,5 +87,5 @@ def run(options: argparse.Namespace) -> int:
         print(f"{error}{hint}", file=sys.stderr)
         return 1
     document = json.loads(result)
-    print(json.dumps(document, ensure_ascii=False, **({} if options.compact else {"indent": 1})))
+    print(json.dumps(document, ensure_ascii=False, indent=None if options.compact else 1))
     return 0

@@ -1,7 +1,7 @@
 """Connections of the stress tool: many calls in flight on each, reconnected when they break (spec chapter 01 §2).
 
 A request is a document and the function that gets its answer. A request that was sent on a connection that broke has an
-outcome that nobody knows: its function is told so with `Lost`, and decides what to do. One that was not sent yet goes out
+outcome that nobody knows: its function is told so with `LostError`, and decides what to do. One that was not sent yet goes out
 on the next connection. While a connection lives its requests are waited for, however long it takes.
 """
 
@@ -28,7 +28,7 @@ class Answer(msgspec.Struct, gc=False):
     error: str | None = None
 
 
-class Lost(Exception):
+class LostError(Exception):
     """The connection broke before the answer: what became of the request is not known."""
 
 
@@ -163,7 +163,7 @@ class Connections:
         return self.all[self._turn]
 
     async def ask(self, method: str, params: Any) -> tuple[bytes, str | None]:
-        """One call, waited for: (result, error text). Raises Lost when nobody knows what became of it."""
+        """One call, waited for: (result, error text). Raises LostError when nobody knows what became of it."""
         future: asyncio.Future[tuple[bytes, str | None]] = self.loop.create_future()
 
         def answered(result: bytes, error: str | None, took_ns: int) -> None:
@@ -172,7 +172,7 @@ class Connections:
 
         def lost() -> None:
             if not future.done():
-                future.set_exception(Lost())
+                future.set_exception(LostError())
 
         self.next().send(request_head(method, params), answered, lost)
         await asyncio.wait((future, self.failure), return_when=asyncio.FIRST_COMPLETED)
@@ -185,7 +185,7 @@ class Connections:
         while True:
             try:
                 return await self.ask(method, params)
-            except Lost:
+            except LostError:
                 continue
 
     def close(self) -> None:

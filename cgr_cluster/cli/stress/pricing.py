@@ -11,7 +11,7 @@ All times are whole seconds, UTC.
 from __future__ import annotations
 
 import csv
-from functools import lru_cache
+from functools import cache
 from importlib import resources
 from typing import NamedTuple
 
@@ -97,7 +97,7 @@ def affordable(rate: Rate, answer_s: int, seconds: int, free_s: int, money: int)
     return min(at, seconds)
 
 
-@lru_cache(maxsize=None)
+@cache
 def rate_of(destination: str, prefix: str) -> Rate:
     """The rate of a destination such as DST_DE_MOBILE, one of whose prefixes is `prefix`."""
     kind = destination.rpartition("_")[2]

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import time
 from array import array
 from collections import Counter
@@ -28,7 +29,7 @@ import msgspec
 
 from cgr_cluster.cli.stress.accounts import Account
 from cgr_cluster.cli.stress.calls import GRANT_S, Call, max_usage_s
-from cgr_cluster.cli.stress.connections import Connections, Lost
+from cgr_cluster.cli.stress.connections import Connections, LostError
 from cgr_cluster.cli.stress.latency import Latencies
 from cgr_cluster.cli.stress.plan import Plan
 from cgr_cluster.cli.stress.pricing import UNITS_PER_CURRENCY, affordable, price
@@ -43,6 +44,7 @@ LATE_CDR_S = 8.0
 PICKS = 8
 NO_CDR = -1
 TICK_S = 0.005
+_REQUEST_ID = re.compile(r" \(request [^)]*\)")  # each is another
 
 
 class Runner:
@@ -194,7 +196,7 @@ class Runner:
                 self._later(self._granted_before(call))
                 return
             latencies.errors += 1
-            self.errors[f"{kind}: {error}"] += 1
+            self.errors[f"{kind}: {_REQUEST_ID.sub('', error)}"] += 1
             if error in UNKNOWN_OUTCOME or error in TRY_AGAIN:
                 self._later(self._doubt(kind, call, error in UNKNOWN_OUTCOME))
             elif kind == "cdr" and call.retries:
@@ -309,7 +311,7 @@ class Runner:
                     self._after_cdr(call, b"")
                     return
                 break
-            except _AskAgain as error:
+            except _AskAgainError as error:
                 if time.monotonic() > end:
                     self._fail(call, f"nobody knows what became of {kind}: {error}")
                     return
@@ -321,7 +323,7 @@ class Runner:
         for _ in range(100):
             try:
                 usage = await self._session_usage_s(call)
-            except _AskAgain:
+            except _AskAgainError:
                 await asyncio.sleep(DOUBT_PAUSE_S)
                 continue
             if usage is None:
@@ -335,13 +337,13 @@ class Runner:
         self._fail(call, "its session exists, but nothing was ever granted")
 
     async def _session_usage_s(self, call: Call) -> int | None:
-        """Granted seconds of the active session; None: there is none. Raises _AskAgain."""
+        """Granted seconds of the active session; None: there is none. Raises _AskAgainError."""
         params = {"Filters": [f"*string:~*req.OriginID:{call.origin_id}"]}
         result, error = await self.connections.read("SessionSv1.GetActiveSessions", params)
         if error == "NOT_FOUND":
             return None
         if error is not None:
-            raise _AskAgain(error)
+            raise _AskAgainError(error)
         usage: int = msgspec.json.decode(result)[0]["Usage"]
         return usage // 1_000_000_000
 
@@ -349,7 +351,7 @@ class Runner:
         cgrid = hashlib.sha1((call.origin_id + self.run_id).encode()).hexdigest()
         result, error = await self.connections.read("CDRsV1.GetCDRsCount", {"CGRIDs": [cgrid]})
         if error is not None:
-            raise _AskAgain(error)
+            raise _AskAgainError(error)
         return bool(msgspec.json.decode(result, type=int))
 
     async def _late_cdr(self, call: Call) -> None:
@@ -367,7 +369,7 @@ class Runner:
         while True:
             try:
                 _, error = await self.connections.ask("CDRsV1.ProcessCDR", params)
-            except Lost:
+            except LostError:
                 error = "DISCONNECTED"
             if error is None or error == "EXISTS":
                 self.late_cdrs += error is None
@@ -379,5 +381,5 @@ class Runner:
             await asyncio.sleep(DOUBT_PAUSE_S)
 
 
-class _AskAgain(Exception):
+class _AskAgainError(Exception):
     """A question was answered with an error that says nothing about its object."""
