@@ -288,7 +288,7 @@ class Generation:
         if named is not None:
             new._switch(named[""])
         for kind, entries in by_kind.items():
-            table = new._tables.get(kind) or Table(kind)
+            table = new._tables.get(kind, Table(kind))
             if kind == "destination":
                 new._reverse = new._reverse.changed(table, entries)
             new._tables[kind] = table.changed(entries.items())
@@ -300,7 +300,7 @@ class Generation:
         assert packed_name is not None
         self.deck = self._open(unpack(str, packed_name))
         for kind in {*self._tables, *self.deck.kinds}:
-            table = self._tables.get(kind) or Table(kind)
+            table = self._tables.get(kind, Table(kind))
             self._tables[kind], dropped = table.over(self.deck.kinds.get(kind))
             self.dropped += [(kind, key) for key in dropped]
         destinations = {key: entry.packed for key, entry in self._tables.get("destination", _EMPTY).own_entries()}

@@ -144,7 +144,7 @@ class World:
             assert sorted(generation.destinations_of(prefix)) == sorted(owners)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(EVENTS)
 def test_a_generation_over_decks_is_a_dict(events: list[tuple[str, list[Any], list[Any]]]) -> None:
     world = World()
