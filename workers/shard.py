@@ -148,7 +148,12 @@ class ShardProcess:
                 break
             await asyncio.sleep(0.01)
         else:
-            logger.warning("%d operations go on at the next start", len(self.engine.runner.running))
+            running = list(self.engine.runner.running.values())
+            logger.warning(
+                "%d operations go on at the next start, such as %s",
+                len(running),
+                "; ".join(operation.describe() for operation in running[:5]),
+            )
         self.log.close()
 
     def _remind(self) -> None:

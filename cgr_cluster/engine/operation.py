@@ -62,6 +62,14 @@ class Running:
         self._ids += 1
         return uuid_of(f"{self.uid}~{self._ids}")
 
+    def describe(self) -> str:
+        """For logs: what it is and what it waits for."""
+        waits = [
+            f"{sent.step} at worker {sent.to_worker}" if isinstance(sent, StepRequest) else sent
+            for sent in self.outstanding.values()
+        ]
+        return f"{self.origin} {self.name} ({self.uid}) waiting for {', '.join(waits) or 'its turn'}"
+
     def next_number(self) -> int:
         self.counter += 1
         return self.counter
