@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import copy
 from typing import Any
 
 from cgr_cluster.accounts.answers import account_json, empty_account_json
@@ -140,7 +139,7 @@ def _refund(op: Operation, params: CallDescriptorParams, refund: StepDef) -> Ste
         if info is not None and info.account_id:
             by_account.setdefault(info.account_id, []).append(increment)
     for account_id, increments in by_account.items():
-        own = copy(descriptor)
+        own = descriptor.copy()
         own.increments = increments
         yield refund.at(Owner("account", account_id), own)
     asked = f"{descriptor.tenant}:{descriptor.account}"

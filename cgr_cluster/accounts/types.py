@@ -8,8 +8,6 @@ records are arrays: new fields go to the end, with a default.
 
 from __future__ import annotations
 
-from copy import copy
-
 import msgspec
 
 from cgr_cluster.actions.types import ActionTrigger, BalanceFilter
@@ -44,6 +42,10 @@ class Balance(msgspec.Struct, array_like=True, gc=False):
         """Expired when its date is before `at_ns`; the zero time means never."""
         expiration = self.expiration_date
         return expiration.seconds != ZERO_S and expiration.ns < at_ns
+
+    def copy(self) -> Balance:
+        copy: Balance = self.__copy__()  # type: ignore[attr-defined]  # every Struct has it
+        return copy
 
 
 class CounterFilter(msgspec.Struct, array_like=True, gc=False):
@@ -83,9 +85,9 @@ class Account(msgspec.Struct, array_like=True, gc=False):
 
     def draft(self) -> Account:
         """A copy whose balances, counters and triggers may be changed; only their sets and maps are shared."""
-        out = copy(self)
+        out: Account = self.__copy__()  # type: ignore[attr-defined]  # every Struct has it
         if self.balances:
-            out.balances = {kind: [copy(b) for b in balances] for kind, balances in self.balances.items()}
+            out.balances = {kind: [b.copy() for b in balances] for kind, balances in self.balances.items()}
         elif self.balances is not None:
             out.balances = {}
         if self.unit_counters is not None:

@@ -118,15 +118,17 @@ def _time_of_day_ns(text: str) -> int:
 
 class Rates:
     """All bindings of one destination in one plan, in row order. `always`: some binding is active at any time.
-    `single`: the only binding, when it is unrestricted: then no time has to be looked at."""
+    `single`: the only binding, when it is unrestricted: then no time has to be looked at. `days`: day since 1970 → periods
+    of that day, as calls need them (spans.py)."""
 
-    __slots__ = ("always", "bindings", "single", "weight")
+    __slots__ = ("always", "bindings", "days", "single", "weight")
 
     def __init__(self, bindings: tuple[CompiledBinding, ...]) -> None:
         self.bindings = bindings
         self.always = any(binding.unrestricted for binding in bindings)
         self.single = bindings[0] if len(bindings) == 1 and bindings[0].unrestricted else None
         self.weight = max(binding.weight for binding in bindings)
+        self.days: dict[int, tuple[tuple[int, CompiledBinding | None], ...]] = {}
 
     def active_at(self, local_ns: int) -> bool:
         return self.always or any(binding.active_at(local_ns) for binding in self.bindings)
@@ -200,6 +202,17 @@ class Match:
         self.rates = rates
 
 
+class Usual:
+    """What a subject's calls to a number meet when nothing is special: its profile has one activation, whose plan matches."""
+
+    __slots__ = ("activation_ns", "match", "profile_id")
+
+    def __init__(self, profile_id: str, activation_ns: int, match: Match) -> None:
+        self.profile_id = profile_id
+        self.activation_ns = activation_ns
+        self.match = match
+
+
 class Settings:
     """The configuration of 10 §11."""
 
@@ -223,13 +236,14 @@ class Settings:
 class Tariffs:
     """The cache of one state of destinations, plans, profiles and configuration."""
 
-    __slots__ = ("_plans", "_profiles", "_remembered", "matches", "settings")
+    __slots__ = ("_plans", "_profiles", "_remembered", "_usual", "matches", "settings")
 
     def __init__(self, generation: GenerationView) -> None:
         self.settings = Settings(generation)
         self._plans: dict[str, CompiledPlan | None] = {}
         self._profiles: dict[str, CompiledProfile] = {}
         self._remembered = 0
+        self._usual: dict[tuple[str, str, str, str], Usual | None] = {}
         self.matches: dict[str, dict[str, tuple[Match, ...]]] = {}  # plan id → number → what it may meet, best first
 
     def profile(self, generation: GenerationView, key: str) -> CompiledProfile | None:
@@ -239,6 +253,32 @@ class Tariffs:
             if profile is not None:  # missing ones are not remembered: any subject may be asked for
                 found = self._profiles[key] = CompiledProfile.of(profile)
         return found
+
+    def usual(
+        self, generation: GenerationView, tenant: str, category: str, subject: str, destination: str
+    ) -> Usual | None:
+        """The first rates that a call may meet (they may be inactive at its time); None: the long way (lookup.py)."""
+        key = (tenant, category, subject, destination)
+        try:
+            return self._usual[key]
+        except KeyError:
+            pass
+        if len(self._usual) >= _MATCHES_LIMIT:
+            self._usual.clear()
+        found = self._usual[key] = self._find_usual(generation, tenant, category, subject, destination)
+        return found
+
+    def _find_usual(
+        self, generation: GenerationView, tenant: str, category: str, subject: str, destination: str
+    ) -> Usual | None:
+        profile = self.profile(generation, f"*out:{tenant}:{category}:{subject}")
+        if profile is None and not self.settings.subject_prefixes:
+            profile = self.profile(generation, f"*out:{tenant}:{category}:{ANY}")
+        if profile is None or len(profile.activations) != 1:
+            return None
+        activation = profile.activations[0]
+        matches = self.matches_of(generation, activation.plan_id, destination)
+        return Usual(profile.id, activation.activation_ns, matches[0]) if matches else None
 
     def plan(self, generation: GenerationView, plan_id: str) -> CompiledPlan | None:
         if plan_id not in self._plans:

@@ -22,7 +22,7 @@ from cgr_cluster.rating.compiled import (
 )
 from cgr_cluster.rating.lookup import UNAUTHORIZED_DESTINATION, Query, RatingInfo, find, find_in, profile_key
 from cgr_cluster.rating.rounding import nano_of
-from cgr_cluster.rating.spans import Cutter, Piece, pieces_of_single, same_day, stops_of
+from cgr_cluster.rating.spans import Cutter, Piece, pieces_of_single, same_day, sole_binding, stops_of
 from cgr_cluster.rating.types import CallDescriptor, Increment, Timespan
 from cgr_cluster.rpc.errors import ApiError
 
@@ -54,10 +54,25 @@ def rate(
         start = descriptor.time_start
     if end is None:
         end = descriptor.time_end
-    infos = _infos(generation, compiled, descriptor, subject, start, end)
-    usage_ns = end.ns - start.ns
+    start_ns = start.ns
+    usage_ns = end.ns - start_ns
     index_ns = descriptor.duration_index_ns if duration_index_ns is None else duration_index_ns
-    return priced(compiled.settings, infos, start, end, max(index_ns, usage_ns), descriptor.tor in ("", VOICE))
+    settings = compiled.settings
+    usual = compiled.usual(
+        generation,
+        descriptor.tenant or settings.tenant,
+        descriptor.category or settings.category,
+        (descriptor.subject or descriptor.account) if subject is None else subject,
+        descriptor.destination or ANY,
+    )
+    if usual is not None and usual.activation_ns <= start_ns:
+        binding = sole_binding(usual.match.rates, start, end, usage_ns)
+        if binding is not None:  # what nearly every call meets: one plan, and one binding from its start to its end
+            usage_at_start_ns = index_ns - usage_ns if index_ns > usage_ns else 0
+            pieces = pieces_of_single(binding, start_ns, (start_ns + usage_ns,), usage_at_start_ns)
+            return _spans(settings, pieces, usual.profile_id, usual.match, start, end, usage_at_start_ns - start_ns)
+    infos = _infos(generation, compiled, descriptor, subject, start, end)
+    return priced(settings, infos, start, end, max(index_ns, usage_ns), descriptor.tor in ("", VOICE))
 
 
 def rate_on_plan(generation: GenerationView, descriptor: CallDescriptor, plan_id: str) -> list[Timespan]:
@@ -112,15 +127,6 @@ def _infos(
     if subject is None:
         subject = descriptor.subject or descriptor.account
     destination = descriptor.destination or ANY
-    profile = compiled.profile(generation, f"*out:{tenant}:{category}:{subject}")
-    if profile is None and not settings.subject_prefixes:
-        profile = compiled.profile(generation, f"*out:{tenant}:{category}:*any")
-    if profile is not None and len(profile.activations) == 1:  # what nearly every call meets: one plan, always active
-        activation = profile.activations[0]
-        if activation.activation_ns <= start.seconds * NS:
-            matches = compiled.matches_of(generation, activation.plan_id, destination)
-            if matches and matches[0].rates.always:
-                return [RatingInfo(profile.id, activation.activation_ns, matches[0])]
     return find(generation, compiled, tenant, category, subject, destination, start, end.ns)
 
 

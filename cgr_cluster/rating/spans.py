@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cgr_cluster.events.instant import NS, Instant
-from cgr_cluster.rating.compiled import DAY_NS, CompiledBinding, calendar, local_ns
+from cgr_cluster.rating.compiled import DAY_NS, CompiledBinding, Rates, calendar, local_ns
 
 Piece = tuple[int, int, "CompiledBinding | None"]
 
@@ -56,7 +56,47 @@ def _next_midnight(at_ns: int, offset_ns: int) -> int:
     return ((at_ns + offset_ns) // DAY_NS + 1) * DAY_NS - offset_ns
 
 
-def pieces_of_single(binding: CompiledBinding, start_ns: int, stops: list[int], usage_at_start_ns: int) -> list[Piece]:
+_DAYS_REMEMBERED = 32  # per rates; calls are of today, CDRs of a few days before
+
+
+def sole_binding(rates: Rates, start: Instant, end: Instant, usage_ns: int) -> CompiledBinding | None:
+    """The binding that alone prices a whole call, so that only its slots cut it; None: the cutter has to look. It is there
+    when the call stays within one local day and between two start times of bindings, where no binding begins or ends."""
+    offset_s = start.offset_s
+    if offset_s != end.offset_s or usage_ns < 0:
+        return None
+    day, second = divmod(start.seconds + offset_s, 86_400)
+    begin_ns = second * NS + start.nanos
+    end_ns = begin_ns + usage_ns
+    if end_ns >= DAY_NS or end_ns < NS:  # the cutter takes an end in the first second for one of the day before
+        return None
+    if rates.single is not None:
+        return rates.single
+    periods = rates.days.get(day)
+    if periods is None:
+        if len(rates.days) >= _DAYS_REMEMBERED:
+            rates.days.clear()
+        periods = rates.days[day] = _periods(rates.bindings, day)
+    for until_ns, binding in periods:
+        if begin_ns < until_ns:
+            return binding if end_ns < until_ns else None
+    return None
+
+
+def _periods(bindings: Sequence[CompiledBinding], day: int) -> tuple[tuple[int, CompiledBinding | None], ...]:
+    """The periods of a day between start times of bindings: (end in ns since midnight, the sole binding or None)."""
+    starts = sorted({0, *(binding.start_ns for binding in bindings)})
+    midnight = Instant(day * 86_400)
+    periods: list[tuple[int, CompiledBinding | None]] = []
+    for start_ns, until_ns in zip(starts, [*starts[1:], DAY_NS], strict=True):
+        cutter = Cutter(bindings, midnight, midnight, 0, True)
+        periods.append((until_ns, cutter.sole(midnight.ns + start_ns)))
+    return tuple(periods)
+
+
+def pieces_of_single(
+    binding: CompiledBinding, start_ns: int, stops: Sequence[int], usage_at_start_ns: int
+) -> list[Piece]:
     """The pieces under one unrestricted binding: only its slots cut."""
     slots = binding.slots
     if len(slots) == 1 and len(stops) == 1:
@@ -134,6 +174,14 @@ class Cutter:
             if day_start + binding.start_ns < end:
                 found.append(binding)
         return found
+
+    def sole(self, at: int) -> CompiledBinding | None:
+        """The only candidate that is active at a time, when the order of the bindings is settled: then it is the only one
+        for every piece up to the next start time of a binding."""
+        found = [binding for binding in self._candidates(at, at + 1) if binding.active_at(at + self._offset_ns)]
+        settled = list(self._bindings)
+        _sort(settled)
+        return found[0] if len(found) == 1 and settled == self._bindings else None
 
     def _attach_or_cut(
         self, binding: CompiledBinding, start: int, end: int, present: CompiledBinding | None

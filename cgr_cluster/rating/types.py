@@ -146,7 +146,7 @@ class CallCost(msgspec.Struct, array_like=True, gc=False):
     account_summary: AccountSummary | None = None
 
 
-class CallDescriptor(msgspec.Struct, gc=False):
+class CallDescriptor(msgspec.Struct, array_like=True, gc=False):
     """What is to be rated or debited (10 §6, 20 §3.1); the decoded form of the API's CallDescriptor."""
 
     tenant: str = ""
@@ -171,6 +171,11 @@ class CallDescriptor(msgspec.Struct, gc=False):
     run_id: str = ""
     increments: list[Increment] = []
     opts: dict[str, Any] = {}
+
+    def copy(self) -> CallDescriptor:
+        """A copy whose fields can be set without changing this one (maps and lists are shared)."""
+        copy: CallDescriptor = self.__copy__()  # type: ignore[attr-defined]  # every Struct has it
+        return copy
 
 
 class Charge(msgspec.Struct, array_like=True, gc=False):

@@ -114,13 +114,21 @@ def _default(params: Any, name: str) -> Any:
     return getattr(params(), name)
 
 
+def _field_of(params: Any, name: str) -> Any:
+    """A default as `params` has it: what cannot be changed is shared, a list or map is new in every object."""
+    value = _default(params, name)
+    if isinstance(value, list | dict) and not value:
+        return msgspec.field(default_factory=type(value))
+    if isinstance(value, msgspec.Struct | list | dict) and not isinstance(value, Instant):
+        return msgspec.field(default_factory=functools.partial(_default, params, name))
+    return value
+
+
 def _with_times(params: Any, fields: dict[str, Any], times: list[str]) -> Decode:
     """A decode through a twin type that has texts where `params` has times (an Instant's own JSON form is a list)."""
     defaults = params()
     twin_fields: list[tuple[str, Any, Any]] = [
-        (name, str | None, None)
-        if name in times
-        else (name, kind, msgspec.field(default_factory=functools.partial(_default, params, name)))
+        (name, str | None, None) if name in times else (name, kind, _field_of(params, name))
         for name, kind in fields.items()
     ]
     twin = msgspec.defstruct(params.__name__, twin_fields, forbid_unknown_fields=True, gc=False)

@@ -9,7 +9,6 @@ same step when the account lives with the session, else by a step to the account
 from __future__ import annotations
 
 from collections.abc import Generator
-from copy import copy
 from typing import Any, TypeVar
 
 import msgspec
@@ -88,7 +87,7 @@ def smallest(granted: list[int]) -> int:
 
 def _piece(run: Run, need_ns: int) -> CallDescriptor:
     """The descriptor of the next piece, right behind the last successful end."""
-    descriptor = copy(run.descriptor)
+    descriptor = run.descriptor.copy()
     start = descriptor.time_start
     if run.loop_index > 0:
         start = Instant.of(run.time_end_ns, start.offset_s)
@@ -188,7 +187,7 @@ def authorize(session: Session, asked_ns: int) -> Charging[list[int]]:
     granted = []
     for run in session.runs:
         if run.debits or run.request_type == PSEUDOPREPAID:
-            descriptor = copy(run.descriptor)
+            descriptor = run.descriptor.copy()
             descriptor.time_end = descriptor.time_start.plus(asked_ns)
             descriptor.duration_index_ns = asked_ns
             affordable = yield from max_usage(run, descriptor)
@@ -334,7 +333,7 @@ def _settle(session: Session, run: Run) -> Charging[None]:
     elif missing < 0:
         run.cost, surplus = cut(run.cost, run.total_ns, run.descriptor.tor)
         if surplus:
-            refund = copy(run.descriptor)
+            refund = run.descriptor.copy()
             refund.increments = surplus
             summary: AccountSummary | None = yield Refund(refund)
             run.cost = with_summary(run.cost, merged_summary(run.cost.account_summary, summary))
@@ -346,7 +345,7 @@ def _round(session: Session, run: Run) -> Charging[None]:
     rounded, increments = add_rounding(run.cost)
     if not increments:
         return
-    descriptor = copy(run.descriptor)
+    descriptor = run.descriptor.copy()
     descriptor.increments = increments
     summary: AccountSummary | None = yield RoundingDebit(descriptor)
     run.cost = with_summary(rounded, merged_summary(rounded.account_summary, summary))

@@ -10,7 +10,6 @@ before it stays (30.4.1).
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import copy
 from typing import Any, TypeVar
 
 import msgspec
@@ -316,7 +315,7 @@ def _relocate(part: Part, session: Session, cgrid: str, event: dict[str, Any]) -
     session.event_start = {**session.event_start, **changed}
     for run in session.runs:
         run.event = {**run.event, **changed}
-        run.descriptor = copy(run.descriptor)
+        run.descriptor = run.descriptor.copy()
         run.descriptor.cgrid = cgrid
         if run.cost is not None:
             run.cost = msgspec.structs.replace(run.cost, cgrid=cgrid)

@@ -7,7 +7,6 @@ changed in place, so drafts share them. The records are arrays: new fields go to
 
 from __future__ import annotations
 
-from copy import copy
 from typing import Any
 
 import msgspec
@@ -54,6 +53,10 @@ class Run(msgspec.Struct, array_like=True, gc=False):
     def debits(self) -> bool:
         return self.request_type in DEBITED
 
+    def copy(self) -> Run:
+        copy: Run = self.__copy__()  # type: ignore[attr-defined]  # every Struct has it
+        return copy
+
 
 class TimeToLive(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The TTL timer (30.12): its deadline, and what a session that reaches it is charged. None: not given."""
@@ -96,8 +99,8 @@ class Session(msgspec.Struct, array_like=True, gc=False):
 
     def draft(self) -> Session:
         """A copy whose runs may be changed; maps and costs are shared, since they are replaced only."""
-        out = copy(self)
-        out.runs = [copy(run) for run in self.runs]
+        out: Session = self.__copy__()  # type: ignore[attr-defined]  # every Struct has it
+        out.runs = [run.copy() for run in self.runs]
         return out
 
     @property
@@ -128,7 +131,7 @@ class ClosedSession(msgspec.Struct, array_like=True, gc=False):
 
 
 @stored("claim")
-class Claim(msgspec.Struct, array_like=True, gc=False):
+class Claim(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Where the session of a CGRID lives; kept at the registry, `registry_owner(cgrid)`, under the CGRID. `number` grows
     with every change of the home."""
 
@@ -137,7 +140,7 @@ class Claim(msgspec.Struct, array_like=True, gc=False):
     number: int
 
     def draft(self) -> Claim:
-        return copy(self)
+        return self
 
     @property
     def home(self) -> Owner:
@@ -145,11 +148,11 @@ class Claim(msgspec.Struct, array_like=True, gc=False):
 
 
 @stored("claim_lost")
-class ClaimLost(msgspec.Struct, array_like=True, gc=False):
+class ClaimLost(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Kept at a home that has lost the claim `number` of a CGRID (its key) to another home: a session that an
     interrupted operation would still make here by that claim or an earlier one is refused."""
 
     number: int
 
     def draft(self) -> ClaimLost:
-        return copy(self)
+        return self
