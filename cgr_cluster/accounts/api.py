@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from cgr_cluster.accounts import account_api, balance_api, responder_api, usage_api
+from cgr_cluster.accounts import account_api, balance_api, explain_api, responder_api, usage_api
 
-__all__ = ["account_api", "balance_api", "responder_api", "usage_api"]
+__all__ = ["account_api", "balance_api", "explain_api", "responder_api", "usage_api"]

@@ -10,7 +10,7 @@ import sys
 from cgr_cluster import __version__
 from cgr_cluster.cli.client import UnreachableError
 
-COMMANDS = ("call", "load", "status", "log", "stress")
+COMMANDS = ("call", "explain", "load", "status", "log", "stress")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -53,10 +53,15 @@ class GetCostOnRatingPlansArgs(Params, go="utils.GetCostOnRatingPlansArgs"):
 @method("APIerSv1.GetCost")
 def get_cost(part: Part, params: AttrGetCost) -> Json:
     """The EventCost of a call without an account. Errors of texts are plain, those of rating `SERVER_ERROR: ...`."""
+    return event_cost_json(event_cost_of(_call_cost(part, cost_request(part, params))))
+
+
+def cost_request(part: Part, params: AttrGetCost) -> CallDescriptor:
+    """What GetCost rates. Raises ApiError `NOT_CONNECTED: RALs`, and those of wrong texts."""
     _check_connected(part)
     usage_ns = parse_duration(params.Usage)
     start = _time(part, params.AnswerTime)
-    descriptor = CallDescriptor(
+    return CallDescriptor(
         params.Tenant,
         params.Category,
         params.Subject,
@@ -65,7 +70,6 @@ def get_cost(part: Part, params: AttrGetCost) -> Json:
         time_end=start.plus(usage_ns),
         duration_index_ns=usage_ns,
     )
-    return event_cost_json(event_cost_of(_call_cost(part, descriptor)))
 
 
 @method("APIerSv1.GetDataCost")

@@ -1,4 +1,5 @@
-"""The parameter types of the API: what params.txt says, parsed once (spec chapter 01 §4).
+"""The parameter types of the API: what params.txt says, parsed once (spec chapter 01 §4); own_params.txt has those of
+methods that only we have.
 
 Types are kept in the spelling of the error texts (`[]*utils.TPAction`, `map[string]interface {}`). A `Shape` says what a
 type is made of, a `Member` is a field of an object as a request may name it: embedded types are flattened into it.
@@ -33,7 +34,7 @@ class Shape(msgspec.Struct, frozen=True):
 
 
 class Schema:
-    """All of params.txt: the parameter type of each method, and the shape of each type."""
+    """All of such texts: the parameter type of each method, and the shape of each type."""
 
     def __init__(self, text: str) -> None:
         self.method_types: dict[str, str] = {}
@@ -124,4 +125,5 @@ def bare(go_type: str) -> str:
 
 @cache
 def schema() -> Schema:
-    return Schema(resources.files("cgr_cluster.rpc").joinpath("data/params.txt").read_text())
+    data = resources.files("cgr_cluster.rpc") / "data"
+    return Schema((data / "params.txt").read_text() + (data / "own_params.txt").read_text())
