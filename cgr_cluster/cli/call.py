@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from cgr_cluster.cli.client import CallFailedError, Client, parse_address
+from cgr_cluster.rpc.schema import schema
 
 EPILOG = """examples:
   cgr-cluster call CoreSv1.Ping
@@ -17,7 +18,8 @@ EPILOG = """examples:
   cgr-cluster call APIerSv1.GetDestination '"DST_DE"'
   cgr-cluster call SessionSv1.AuthorizeEvent '{"GetMaxUsage":true,"Event":{"Account":"1001"}}'
 
-A value that is JSON is taken as JSON (10, true, ["a"], {}), anything else as text; Key.Sub=value sets a member of an object.
+For a member that is a text the value is taken as it stands. For others a value that is JSON is taken as JSON (10, true, ["a"], {}),
+anything else as text. Key.Sub=value sets a member of an object.
 """
 
 
@@ -35,8 +37,11 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def read_params(words: list[str]) -> Any:
-    """The parameter from the words of the command line. Raises ValueError that names the word."""
+def read_params(words: list[str], go_type: str = "") -> Any:
+    """The parameter from the words of the command line. Raises ValueError that names the word.
+
+    `go_type` is the method's parameter type (params.txt): its text members take KEY=VALUE as it stands, so that
+    Account=1001 is the text "1001"."""
     if not words:
         return {}
     if len(words) == 1 and "=" not in words[0].partition('"')[0]:
@@ -49,19 +54,31 @@ def read_params(words: list[str]) -> Any:
         key, equals, text = word.partition("=")
         if not equals or not key:
             raise ValueError(f"{word!r} is not KEY=VALUE")
-        value: Any = text
-        try:
-            value = json.loads(text)
-        except json.JSONDecodeError:
-            pass  # plain text
-        inner = params
         *path, last = key.split(".")
+        value: Any = text
+        if not _takes_text([*path, last], go_type):
+            try:
+                value = json.loads(text)
+            except json.JSONDecodeError:
+                pass  # plain text
+        inner = params
         for name in path:
             inner = inner.setdefault(name, {})
             if not isinstance(inner, dict):
                 raise ValueError(f"{word!r}: {name} has a value already")
         inner[last] = value
     return params
+
+
+def _takes_text(path: list[str], go_type: str) -> bool:
+    """Whether the member at `path` of this type is a text or a time."""
+    for name in path:
+        if not go_type:
+            return False
+        shape = schema().shape(go_type)
+        member = shape.members.get(name.lower())
+        go_type = member.go_type if member is not None else shape.element if shape.kind == "map" else ""
+    return bool(go_type) and schema().shape(go_type).kind in ("text", "time")
 
 
 def suggestion(method: str) -> str:
@@ -74,7 +91,7 @@ def suggestion(method: str) -> str:
 
 def run(options: argparse.Namespace) -> int:
     try:
-        params = read_params(options.params)
+        params = read_params(options.params, schema().type_of(options.method) or "")
         address = parse_address(options.address)
     except ValueError as error:
         print(f"cgr-cluster call: {error}", file=sys.stderr)
