@@ -149,12 +149,12 @@ def _refund(op: Operation, params: CallDescriptorParams, refund: StepDef) -> Ste
     return empty_account_json() if found is None else account_json(found)
 
 
-@method("Responder.RefundIncrements", owner=account(), changes=True)
+@method("Responder.RefundIncrements", owner=account(), changes=True, when_full=True)
 def responder_refund_increments(op: Operation, params: CallDescriptorParams) -> Steps[Json]:
     return (yield from _refund(op, params, refund_increments))
 
 
-@method("Responder.RefundRounding", owner=account(), changes=True)
+@method("Responder.RefundRounding", owner=account(), changes=True, when_full=True)
 def responder_refund_rounding(op: Operation, params: CallDescriptorParams) -> Steps[Json]:
     return (yield from _refund(op, params, refund_rounding))
 

@@ -220,7 +220,7 @@ def end_request(op: Operation, event: CGREvent, *, alter: bool) -> EndRequest:
     )
 
 
-@method("SessionSv1.TerminateSession", owner=EVENT, changes=True)
+@method("SessionSv1.TerminateSession", owner=EVENT, changes=True, when_full=True)
 def terminate(op: Operation, params: TerminateArgs) -> Steps[str]:
     event = event_of(op, params)
     if not (params.TerminateSession or params.ReleaseResources or params.ReleaseIP):
@@ -298,7 +298,7 @@ def process_cdr_of(op: Operation, event: CGREvent, flags: list[str]) -> Steps[No
     yield from process_events(op, [event], stages)
 
 
-@method("SessionSv1.ProcessCDR", owner=EVENT, changes=True)
+@method("SessionSv1.ProcessCDR", owner=EVENT, changes=True, when_full=True)
 def process_cdr(op: Operation, params: EventParams) -> Steps[str]:
     if params.Event is None:
         raise missing(["Event"])

@@ -76,7 +76,7 @@ def _matching(op: Operation, params: SessionFilterWithEvent) -> Steps[list[Sessi
     return sessions[:limit] if limit else sessions
 
 
-@method("SessionSv1.ForceDisconnect", owner=ANY, changes=True, deadline_s=None)
+@method("SessionSv1.ForceDisconnect", owner=ANY, changes=True, when_full=True, deadline_s=None)
 def force_disconnect(op: Operation, params: SessionFilterWithEvent) -> Steps[str]:
     sessions = yield from _matching(op, params)
     whole = True
@@ -116,7 +116,7 @@ def disconnect_peer(op: Operation, params: Peer) -> Steps[str]:
     return "OK"
 
 
-@method("SessionSv1.SyncSessions", owner=ANY, changes=True, deadline_s=None)
+@method("SessionSv1.SyncSessions", owner=ANY, changes=True, when_full=True, deadline_s=None)
 def sync_sessions(op: Operation, params: TenantParams) -> Steps[str]:
     """End the active sessions that no client knows: those that no two-way client holds (30.12)."""
     found: list[list[Session]] = yield everywhere(matching_sessions, op.tenant(""), [], 0)
