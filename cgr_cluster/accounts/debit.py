@@ -15,6 +15,7 @@ from cgr_cluster.accounts.amounts import MONETARY, NANO_PER_GRAIN, VOICE
 from cgr_cluster.accounts.debit_pass import DebitPass
 from cgr_cluster.accounts.hooks import Consumption, HookOf, Subject
 from cgr_cluster.accounts.ledger import Drafts, Ledger, Payer, ReadAccount
+from cgr_cluster.accounts.one_payer import PaidRun, Payment, pay, payment_of
 from cgr_cluster.accounts.shared_groups import MembersOf
 from cgr_cluster.accounts.summary import summarised
 from cgr_cluster.accounts.types import Account
@@ -87,6 +88,9 @@ def max_debit(setting: Setting, account: Account | None, descriptor: CallDescrip
             return Outcome(cost)
         return debit(setting, usable_account, descriptor)
     index_ns = max(descriptor.duration_index_ns, asked)
+    payment = payment_of(setting.generation, usable_account, descriptor, setting.now_ns, descriptor.time_end, index_ns)
+    if payment is not None:
+        return _paid(setting, usable_account, descriptor, payment)
     if usable_account.allow_negative:
         return _debit(setting, usable_account, descriptor, descriptor.time_end, index_ns, False)
     dry = _dry_pass(setting, usable_account, descriptor, index_ns)
@@ -115,7 +119,10 @@ def max_session_time(setting: Setting, account: Account | None, descriptor: Call
     asked = descriptor.time_end.ns - descriptor.time_start.ns
     if asked == 0:
         return 0
-    run, ledger = _dry_pass(setting, usable_account, descriptor, max(descriptor.duration_index_ns, asked))
+    index_ns = max(descriptor.duration_index_ns, asked)
+    if payment_of(setting.generation, usable_account, descriptor, setting.now_ns, descriptor.time_end, index_ns):
+        return asked
+    run, ledger = _dry_pass(setting, usable_account, descriptor, index_ns)
     return paid_duration_ns(run, ledger, usable_account, descriptor, asked)
 
 
@@ -200,6 +207,10 @@ def _unwatched(ledger: Ledger) -> bool:
 def _debit(
     setting: Setting, account: Account, descriptor: CallDescriptor, end: Instant, index_ns: int, dry: bool
 ) -> Outcome:
+    if not dry:
+        payment = payment_of(setting.generation, account, descriptor, setting.now_ns, end, index_ns)
+        if payment is not None:
+            return _paid(setting, account, descriptor, payment)
     ledger = Ledger(account, setting.read, setting.new_uuid, None if dry else setting.hook_of)
     negative = not descriptor.deny_negative_account
     run = DebitPass(setting.generation, descriptor, ledger, end, index_ns, dry=dry, negative=negative)
@@ -207,8 +218,13 @@ def _debit(
     return _finished(setting, account, descriptor, run, ledger, dry)
 
 
+def _paid(setting: Setting, account: Account, descriptor: CallDescriptor, payment: Payment) -> Outcome:
+    ledger = Ledger(account, setting.read, setting.new_uuid, None)
+    return _finished(setting, account, descriptor, pay(ledger, payment), ledger, False)
+
+
 def _finished(
-    setting: Setting, account: Account, descriptor: CallDescriptor, run: DebitPass, ledger: Ledger, dry: bool
+    setting: Setting, account: Account, descriptor: CallDescriptor, run: DebitPass | PaidRun, ledger: Ledger, dry: bool
 ) -> Outcome:
     """Total, compress and round what a pass has paid, and say what is to be stored."""
     spans = run.spans

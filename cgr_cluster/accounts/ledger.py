@@ -112,12 +112,14 @@ class Drafts:
 
 
 class Ledger(Drafts):
-    """The drafts of a debit: the caller's `own` account, and others when balances are shared."""
+    """The drafts of a debit: the caller's `own` account (`stored`: as it was before), and others when balances are
+    shared."""
 
-    __slots__ = ("_new_uuid", "own")
+    __slots__ = ("_new_uuid", "own", "stored")
 
     def __init__(self, own: Account, read: ReadAccount, new_uuid: Callable[[], str], hook_of: HookOf | None) -> None:
         super().__init__(read, hook_of)
+        self.stored = own
         self.own = own.draft()
         self.drafts[own.id] = self.own
         self._new_uuid = new_uuid
