@@ -130,6 +130,18 @@ class Part:
             if kept == name and draft is not _DELETED:
                 yield key, draft
 
+    def keys(self, kind: type[Any]) -> list[str]:
+        """Keys of the part's shard, without decoding what is there."""
+        name = STORED_NAME[kind]
+        found = dict.fromkeys(self._home().tables.get(name, ()))
+        for (kept, key), draft in self._drafts.items():
+            if kept == name:
+                if draft is _DELETED:
+                    found.pop(key, None)
+                else:
+                    found[key] = None
+        return list(found)
+
     def set_timer(self, key: str, at_ns: int, name: str, *args: Any) -> None:
         self.put(Timer, key, Timer(at_ns, name, pack(list(args)), self.owner))
 

@@ -22,8 +22,9 @@ from cgr_cluster.engine.placement import locate
 from cgr_cluster.rpc.errors import ApiError, server_error
 from cgr_cluster.tariffs.deck import Deck, read_deck_slices, warn_of_unloaded
 from cgr_cluster.tariffs.loading import AccountLoad, Loaded, Loader
-from cgr_cluster.tariffs.slices import Slices, listed_in_slices, paced, whole
-from cgr_cluster.tariffs.tp_store import deck_of
+from cgr_cluster.tariffs.rows import Problem
+from cgr_cluster.tariffs.slices import Slices, listed_in_slices, paced
+from cgr_cluster.tariffs.tp_store import read_deck_of_store
 from cgr_cluster.tariffs.validation import flaw
 
 T = TypeVar("T")
@@ -79,7 +80,7 @@ def check_valid(loaded: Loaded, options: LoadOptions) -> None:
             raise ApiError("invalid data")
 
 
-# --- folders: read and checked over many turns -------------------------------------------------------------------
+# --- folders and the store: read and checked over many turns -------------------------------------------------------------------
 
 
 def load_folder(op: Operation, files: dict[str, bytes], options: LoadOptions) -> Steps[Remaining]:
@@ -87,7 +88,20 @@ def load_folder(op: Operation, files: dict[str, bytes], options: LoadOptions) ->
 
     References are checked against what was live when the load began."""
     warn_of_unloaded(files)
-    loaded, _ = yield from _read_folder(op, files, options)
+    deck, problems = yield from paced(read_deck_slices(files))
+    return (yield from load_deck(op, deck, problems, options))
+
+
+def load_from_store(op: Operation, tpid: str, options: LoadOptions) -> Steps[Remaining]:
+    """The same with a tariff plan of the store. An unknown one is empty and loads nothing."""
+    deck = yield from read_deck_of_store(tpid)
+    if not any(deck.values()):
+        return Remaining()
+    return (yield from load_deck(op, deck, {}, options))
+
+
+def load_deck(op: Operation, deck: Deck, problems: dict[str, list[Problem]], options: LoadOptions) -> Steps[Remaining]:
+    loaded = yield from checked(op, deck, problems, options)
     if options.dry_run:
         return Remaining()
     changes = yield from paced(listed_in_slices((kind, key, pack(value)) for kind, key, value in loaded.changes))
@@ -97,7 +111,20 @@ def load_folder(op: Operation, files: dict[str, bytes], options: LoadOptions) ->
 
 def remove_folder(op: Operation, files: dict[str, bytes], options: LoadOptions) -> Steps[Remaining]:
     """Remove all objects of a folder that loads, whoever made them live. A destination that is not there refuses it."""
-    loaded, deck = yield from _read_folder(op, files, options)
+    deck, problems = yield from paced(read_deck_slices(files))
+    return (yield from remove_deck(op, deck, problems, options))
+
+
+def remove_from_store(op: Operation, tpid: str, options: LoadOptions) -> Steps[Remaining]:
+    """The same with what a tariff plan of the store has; the store keeps it."""
+    deck = yield from read_deck_of_store(tpid)
+    return (yield from remove_deck(op, deck, {}, options))
+
+
+def remove_deck(
+    op: Operation, deck: Deck, problems: dict[str, list[Problem]], options: LoadOptions
+) -> Steps[Remaining]:
+    loaded = yield from checked(op, deck, problems, options)
     if options.dry_run:
         return Remaining()
     gone, left = removal(op.generation, loaded, deck)
@@ -105,11 +132,11 @@ def remove_folder(op: Operation, files: dict[str, bytes], options: LoadOptions) 
     return left
 
 
-def _read_folder(op: Operation, files: dict[str, bytes], options: LoadOptions) -> Steps[tuple[Loaded, Deck]]:
-    deck, problems = yield from paced(read_deck_slices(files))
+def checked(op: Operation, deck: Deck, problems: dict[str, list[Problem]], options: LoadOptions) -> Steps[Loaded]:
+    """What the deck makes live. Raises as a load answers."""
     loaded = yield from paced(refused_as_server_error(loader(op).load_slices(deck, problems)))
     check_valid(loaded, options)
-    return loaded, deck
+    return loaded
 
 
 @step("tariffs.write_packed")
@@ -135,18 +162,7 @@ def removal(generation: GenerationView, loaded: Loaded, deck: Deck) -> tuple[lis
     return gone, Remaining(remaining(generation, Loaded(accounts=loaded.accounts)).shards, has_plans)
 
 
-# --- the store: one step at the leader ---------------------------------------------------------------------------
-
-
-@step("tariffs.load_store")
-def load_store(part: Part, tpid: str, options: LoadOptions) -> Remaining:
-    """Load a tariff plan of the store. An unknown one is empty and loads nothing."""
-    deck = deck_of(part, tpid)
-    if not any(deck.values()):
-        return Remaining()
-    loaded = whole(refused_as_server_error(loader(part).load_slices(deck, {})))
-    check_valid(loaded, options)
-    return Remaining() if options.dry_run else write(part, loaded)
+# --- parts of the store: one step at the leader -------------------------------------------------------------------
 
 
 def write(part: Part, loaded: Loaded) -> Remaining:
@@ -154,18 +170,6 @@ def write(part: Part, loaded: Loaded) -> Remaining:
     for kind, key, value in loaded.changes:
         part.set_reference(kind, key, value)
     return remaining(part.generation, loaded)
-
-
-@step("tariffs.remove_store")
-def remove_store(part: Part, tpid: str, options: LoadOptions) -> Remaining:
-    deck = deck_of(part, tpid)
-    loaded = whole(refused_as_server_error(loader(part).load_slices(deck, {})))
-    check_valid(loaded, options)
-    if options.dry_run:
-        return Remaining()
-    gone, left = removal(part.generation, loaded, deck)
-    remove_objects(part, gone)
-    return left
 
 
 # --- what is left to do ------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ on in the next turn after each slice (`paced`); where nobody waits it runs throu
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
+from heapq import merge
 from itertools import islice
 from typing import TypeVar
 
@@ -38,6 +39,15 @@ def paced(work: Slices[T]) -> Steps[T]:
             result: T = end.value
             return result
         yield sleep(NEXT_TURN_NS)
+
+
+def sorted_in_slices(items: list[str]) -> Slices[list[str]]:
+    """All items in order: pieces sorted one by one, then merged."""
+    pieces = []
+    for start in range(0, len(items), SLICE_ROWS):
+        pieces.append(sorted(items[start : start + SLICE_ROWS]))
+        yield
+    return (yield from listed_in_slices(merge(*pieces)))
 
 
 def listed_in_slices(items: Iterable[T]) -> Slices[list[T]]:

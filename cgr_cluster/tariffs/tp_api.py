@@ -168,7 +168,7 @@ def _declare_by_id(service: str, kind: StoreKind, params_type: type[Params], id_
 def _declare_ids(kind: StoreKind) -> None:
     def ids(part: Part, params: Any) -> list[str]:
         require(params, "TPid")
-        found = (item_id for item_id, _ in tp_store.all_of(part, kind, params.TPid))
+        found = tp_store.ids_of(part, kind, params.TPid)
         return page(found, params.Search, params.Limit, params.Offset)
 
     _declare(f"APIerSv1.{kind.ids_method}", ids, TPAndPage)

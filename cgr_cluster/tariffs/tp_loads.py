@@ -19,9 +19,9 @@ from cgr_cluster.tariffs.applying import (
     LoadOptions,
     Remaining,
     finish,
-    load_store,
+    load_from_store,
     loader,
-    remove_store,
+    remove_from_store,
     write,
 )
 from cgr_cluster.tariffs.deck import LOAD_ORDER, Deck, unzip_files, warn_of_unloaded, write_deck, zip_files
@@ -42,7 +42,7 @@ class AttrLoadTpFromStorDb(Params, go="v1.AttrLoadTpFromStorDb"):
 def load_tariff_plan_from_store(op: Operation, params: AttrLoadTpFromStorDb) -> Steps[str]:
     require(params, "TPid")
     options = LoadOptions(params.DryRun, params.Validate, validate_first=True)
-    left = yield load_store.at(LEADER, params.TPid, options)
+    left = yield from load_from_store(op, params.TPid, options)
     if not params.DryRun:
         yield from finish(op, left, params.Caching)
     return "OK"
@@ -52,7 +52,7 @@ def load_tariff_plan_from_store(op: Operation, params: AttrLoadTpFromStorDb) -> 
 def remove_tp_from_store(op: Operation, params: AttrLoadTpFromStorDb) -> Steps[str]:
     require(params, "TPid")
     options = LoadOptions(params.DryRun, params.Validate, validate_first=True)
-    left = yield remove_store.at(LEADER, params.TPid, options)
+    left = yield from remove_from_store(op, params.TPid, options)
     if not params.DryRun:
         yield from finish(op, left, params.Caching, removing=True)
     return "OK"
@@ -63,7 +63,10 @@ def remove_tp_from_store(op: Operation, params: AttrLoadTpFromStorDb) -> Steps[s
 
 def _found(part: Part, kind: str, tpid: str, name: str) -> list[Any]:
     """The object of this id, or all of the kind when the id is empty. Raises `SERVER_ERROR: NOT_FOUND`."""
-    items = [item for item_id, item in all_of(part, KIND[kind], tpid) if not name or item_id == name]
+    if name:
+        items = _of_ids(part, kind, tpid, [name])
+    else:
+        items = [item for _, item in all_of(part, KIND[kind], tpid)]
     if not items:
         raise server_error("NOT_FOUND")
     return items

@@ -11,9 +11,12 @@ from typing import Any
 
 import msgspec
 
-from cgr_cluster.engine.domain import Part, stored
+from cgr_cluster.engine.codec import pack, unpack
+from cgr_cluster.engine.domain import Part, Steps, sleep, step, stored
+from cgr_cluster.engine.owner import LEADER
 from cgr_cluster.tariffs import tp_types as tp
 from cgr_cluster.tariffs.deck import LOAD_ORDER, Deck
+from cgr_cluster.tariffs.slices import NEXT_TURN_NS, SLICE_ROWS, listed_in_slices, paced, sorted_in_slices
 
 
 class StoreKind(msgspec.Struct, frozen=True):
@@ -99,6 +102,12 @@ def all_of(part: Part, kind: StoreKind, tpid: str) -> Iterator[tuple[str, Any]]:
     return iter(sorted(found, key=lambda entry: entry[0]))
 
 
+def ids_of(part: Part, kind: StoreKind, tpid: str) -> list[str]:
+    """Ids of the tariff plan's objects, in order."""
+    prefix = _prefix(tpid)
+    return sorted(key[len(prefix) :] for key in part.keys(kind.type) if key.startswith(prefix))
+
+
 def tpids(part: Part) -> list[str]:
     return sorted({item.TPid for kind in STORE for _, item in part.all(kind.type)})
 
@@ -113,3 +122,38 @@ def remove_all(part: Part, tpid: str) -> None:
 def deck_of(part: Part, tpid: str) -> Deck:
     """Everything of the tariff plan that a load reads."""
     return {kind.name: [item for _, item in all_of(part, KIND[kind.name], tpid)] for kind in LOAD_ORDER}
+
+
+# --- read over many turns ----------------------------------------------------------------------------------------
+
+
+@step("tariffs.store_keys", reads=True)
+def store_keys(part: Part, kind: str) -> list[str]:
+    """Keys of all tariff plans' objects of a kind."""
+    return part.keys(KIND[kind].type)
+
+
+@step("tariffs.store_items", reads=True)
+def store_items(part: Part, kind: str, keys: list[str]) -> list[bytes]:
+    """The objects, packed; those that have gone are left out."""
+    found = (part.read(KIND[kind].type, key) for key in keys)
+    return [pack(item) for item in found if item is not None]
+
+
+def read_deck_of_store(tpid: str) -> Steps[Deck]:
+    """Everything of the tariff plan that a load reads, by id, however much it is. What is set or removed in the
+    meantime is in it or not."""
+    prefix = _prefix(tpid)
+    deck: Deck = {}
+    for kind in LOAD_ORDER:
+        declared = KIND[kind.name]
+        keys = yield store_keys.at(LEADER, kind.name)
+        own = yield from paced(listed_in_slices(key for key in keys if key.startswith(prefix)))
+        own = yield from paced(sorted_in_slices(own))
+        items: list[Any] = []
+        for start in range(0, len(own), SLICE_ROWS):
+            packed = yield store_items.at(LEADER, kind.name, own[start : start + SLICE_ROWS])
+            items += [unpack(declared.type, one) for one in packed]
+            yield sleep(NEXT_TURN_NS)
+        deck[kind.name] = items
+    return deck
