@@ -111,7 +111,9 @@ class Builder:
         if interval is None:
             return Charge("", [], span.compress_factor)
         last = self._last
-        if last is None or last.rate_interval is not interval or not _same_match(last, span):
+        if last is None and self._is_rated_as_last(span, interval):
+            self._last = span
+        elif last is None or last.rate_interval is not interval or not _same_match(last, span):
             self._last = span
             filters = RatingFilter(span.matched_dest_id, span.matched_prefix, span.rating_plan_id, span.matched_subject)
             self._filters_key = self.put("rating_filters", filters)
@@ -121,6 +123,36 @@ class Builder:
         if span.round_increment is not None:
             increments.append(self._increment_of(span.round_increment, filters_key, ROUNDING))
         return Charge(self._rating, increments, span.compress_factor)
+
+    def _is_rated_as_last(self, span: Timespan, interval: RateInterval) -> bool:
+        """Whether the last charge has the keys of this span, as most pieces of a session do; they are taken over then."""
+        made = self._made
+        if not made.charges:
+            return False
+        key = made.charges[-1].rating_id
+        unit = made.rating.get(key)
+        if unit is None:
+            return False
+        filters = made.rating_filters.get(unit.rating_filters_id)
+        rating = interval.rating
+        if (
+            filters is None
+            or made.rates.get(unit.rates_id) != rating.slots
+            or unit.connect_fee != rating.connect_fee
+            or unit.rounding_method != rating.rounding_method
+            or unit.rounding_decimals != rating.rounding_decimals
+            or unit.max_cost != rating.max_cost
+            or unit.max_cost_strategy != rating.max_cost_strategy
+            or not _same_timing(made.timings.get(unit.timing_id), interval.timing)
+            or filters.destination_prefix != span.matched_prefix
+            or filters.destination_id != span.matched_dest_id
+            or filters.rating_plan_id != span.rating_plan_id
+            or filters.subject != span.matched_subject
+        ):
+            return False
+        self._rating = key
+        self._filters_key = unit.rating_filters_id
+        return True
 
     def _rating_key(self, interval: RateInterval | None, filters_key: str) -> str:
         if interval is None:
@@ -233,6 +265,19 @@ class Builder:
             self._copied_accounting(entry.extra_charge_id, source),
         )
         return self.put("accounting", copied, special(key))
+
+
+def _same_timing(kept: Timing | None, timing: Timing | None) -> bool:
+    """Whether `kept` is what an EventCost keeps of `timing`."""
+    if kept is None or timing is None:
+        return kept is timing
+    return (
+        kept.start_time == timing.start_time
+        and kept.week_days == timing.week_days
+        and kept.month_days == timing.month_days
+        and kept.months == timing.months
+        and kept.years == timing.years
+    )
 
 
 def _same_match(a: Timespan, b: Timespan) -> bool:

@@ -109,6 +109,10 @@ def merged_summary(first: AccountSummary | None, last: AccountSummary | None) ->
     has vanished since is kept at the end with initial 0 and value 0."""
     if last is None or first is None:
         return last or first
+    if len(last.balances) == len(first.balances) == 1 and last.balances[0].uuid == first.balances[0].uuid:
+        balance = last.balances[0]
+        balances = [_summary(balance, first.balances[0].initial, balance.value)]
+        return AccountSummary(last.tenant, last.account_id, balances, last.allow_negative, last.disabled)
     before = {balance.uuid: balance for balance in first.balances}
     balances = []
     for balance in last.balances:
