@@ -106,7 +106,14 @@ def run(options: FolderOptions, leash: Leash | None = None) -> int:
 
 def main(node: NodeOptions, leash: Leash) -> None:
     """Under the supervisor."""
-    sys.exit(run(FolderOptions(data_dir=node.data_dir, socket=node.log_socket), leash))
+    options = FolderOptions(
+        data_dir=node.data_dir,
+        socket=node.log_socket,
+        fold_interval_s=node.cluster.fold_interval_ns / 1e9,
+        fold_log_bytes=node.cluster.fold_log_bytes,
+        short_lived_s=node.cluster.short_lived_ns / 1e9,
+    )
+    sys.exit(run(options, leash))
 
 
 def command() -> int:

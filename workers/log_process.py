@@ -327,7 +327,13 @@ def _listen(path: str) -> socket.socket:
 
 def main(node: NodeOptions, leash: Leash) -> None:
     """Under the supervisor."""
-    sys.exit(run(LogOptions(data_dir=node.data_dir, socket=node.log_socket), leash))
+    options = LogOptions(
+        data_dir=node.data_dir,
+        socket=node.log_socket,
+        segment_bytes=node.cluster.segment_bytes,
+        low_disk_bytes=node.cluster.low_disk_bytes,
+    )
+    sys.exit(run(options, leash))
 
 
 def command() -> int:

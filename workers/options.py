@@ -6,15 +6,19 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+from cgr_cluster.config.cluster import ClusterSettings
+
 
 @dataclass(frozen=True)
 class NodeOptions:
-    """Options of one node. `run_dir` holds the Unix sockets of its processes."""
+    """Options of one node. `run_dir` holds the Unix sockets of its processes. `workers` and `data_dir` are those of the
+    command line where it has them, else those of `cluster`."""
 
     workers: int
     data_dir: str
     run_dir: str
     config: dict[str, Any]
+    cluster: ClusterSettings
     ephemeral: bool
     port_base: int | None
     host: str | None

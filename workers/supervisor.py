@@ -25,7 +25,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cgr_cluster.cluster.shard_map import MAX_WORKERS
-from cgr_cluster.config import logs, settings
+from cgr_cluster.config import cluster, logs, settings
 from workers.children import READY, STOP, Leash, name_process
 from workers.options import NodeOptions
 
@@ -36,6 +36,7 @@ READY_SECONDS = 60.0
 RESTART_PAUSES = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
 QUIET_SECONDS = 30.0  # a child that lived so long begins again with the first pause
 ORDER_OF_STOP = ("balancer", "worker", "store", "folder", "log")
+MOST_BY_ITSELF = 8  # workers, where nobody says how many
 FATAL = 78  # a child's exit status that says: starting it again will not help (EX_CONFIG)
 
 Main = Callable[[NodeOptions, Leash], None]
@@ -65,6 +66,8 @@ class Supervisor:
         os.set_blocking(self._wake_write, False)
         self._stopping = False
         self._announced = False
+        self._watchdog_s = _watchdog_interval_s()
+        self._watchdog_at = 0.0
         self.status = 0
 
     # --- children ---------------------------------------------------------------------------------------------
@@ -166,6 +169,11 @@ class Supervisor:
     def _turn(self, timeout: float) -> None:
         """Wait for something to happen, and see to it."""
         now = time.monotonic()
+        if self._watchdog_s is not None:
+            if now >= self._watchdog_at:
+                _notify_systemd("WATCHDOG=1")
+                self._watchdog_at = now + self._watchdog_s
+            timeout = min(timeout, self._watchdog_at - now)
         for child in self.children:
             if child.restart_at is not None:
                 if child.restart_at <= now:
@@ -217,6 +225,14 @@ class Supervisor:
         logger.info("stopped")
 
 
+def _watchdog_interval_s() -> float | None:
+    """How often systemd wants to hear WATCHDOG=1: half of what it allows (WatchdogSec=); None: it does not ask."""
+    usec, pid = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")
+    if not usec.isdigit() or int(usec) == 0 or (pid and pid != str(os.getpid())):
+        return None
+    return int(usec) / 2e6
+
+
 def _notify_systemd(text: str) -> None:
     """Tell systemd (Type=notify), when it asked for it."""
     address = os.environ.get("NOTIFY_SOCKET")
@@ -251,6 +267,10 @@ def children(options: NodeOptions) -> list[Child]:
     ]
 
 
+def _one_per_core() -> int:
+    return max(1, min(os.cpu_count() or 1, MOST_BY_ITSELF))
+
+
 def parse(arguments: list[str] | None = None) -> NodeOptions:
     parser = argparse.ArgumentParser(
         prog="cgr-cluster run", description="Start a node: log, store, workers and balancer, in the foreground."
@@ -259,11 +279,10 @@ def parse(arguments: list[str] | None = None) -> NodeOptions:
         "--workers",
         type=int,
         metavar="N",
-        default=max(1, min(os.cpu_count() or 1, 8)),
-        help="worker processes, each owning a share of the accounts (default: one per core, %(default)s)",
+        help="worker processes, each owning a share of the accounts (default: cluster.workers, else one per core)",
     )
     parser.add_argument(
-        "--data-dir", metavar="D", default="data", help="where the log and the stores live (default: ./data)"
+        "--data-dir", metavar="D", help="where the log and the stores live (default: cluster.data_dir, else ./data)"
     )
     parser.add_argument(
         "--ephemeral",
@@ -285,18 +304,21 @@ def parse(arguments: list[str] | None = None) -> NodeOptions:
     parser.add_argument("--log-level", choices=sorted(logs.LEVELS), default="info")
     parser.add_argument("--announce", action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
-    if not 1 <= chosen.workers <= MAX_WORKERS:
+    if chosen.workers is not None and not 1 <= chosen.workers <= MAX_WORKERS:
         parser.error(f"--workers {chosen.workers}: 1 to {MAX_WORKERS} are possible")
     if chosen.port_base is not None and not 1 <= chosen.port_base <= 65532:
         parser.error(f"--port-base {chosen.port_base}: 1 to 65532 are possible")
     if chosen.ephemeral and chosen.config:
         parser.error("--ephemeral has a fixed configuration; leave out --config")
     config = settings.ephemeral() if chosen.ephemeral else settings.installed(chosen.config)
-    data_dir = tempfile.mkdtemp(prefix="cgr-cluster-") if chosen.ephemeral else os.path.abspath(chosen.data_dir)
+    own = cluster.cluster_settings({**cluster.DEFAULTS, **config.pop("cluster", {})})
+    data_dir = os.path.abspath(chosen.data_dir or own.data_dir)
+    if chosen.ephemeral:
+        data_dir = tempfile.mkdtemp(prefix="cgr-cluster-")
     run_dir = tempfile.mkdtemp(prefix="cgr-")  # short: names of Unix sockets end at 107 bytes
     return NodeOptions(
-        workers=chosen.workers, data_dir=data_dir, run_dir=run_dir, config=config, ephemeral=chosen.ephemeral,
-        port_base=chosen.port_base, host=chosen.host, log_level=chosen.log_level, announce=chosen.announce,
+        workers=chosen.workers or own.workers or _one_per_core(), data_dir=data_dir, run_dir=run_dir, config=config,
+        cluster=own, ephemeral=chosen.ephemeral, port_base=chosen.port_base, host=chosen.host, log_level=chosen.log_level, announce=chosen.announce,
     )  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """Configuration (design 12): CGRateS's section and key names, as TOML, over built-in defaults.
 
-Unknown sections and keys and values of a wrong type are errors that name the key, the value and what is accepted. The
-result is a map section → key → value, spelt as in config.json; it is reference data, so that run-time changes
-(ConfigSv1.SetConfig) are changesets like all others.
+Unknown sections and keys and values of a wrong type or form are errors that name the key, the value and what is
+accepted. The result is a map section → key → value, spelt as in config.json; it is reference data, so that run-time
+changes (ConfigSv1.SetConfig) are changesets like all others. What has an effect is listed in docs/configuration.md.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ import sys
 from importlib import resources
 from pathlib import Path
 from typing import Any
+
+from cgr_cluster.config import cluster
+from cgr_cluster.config.value_checks import check_values
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -33,6 +36,13 @@ class ConfigError(Exception):
     """A configuration that cannot be used; the text names the file, the key, the value and what is accepted."""
 
 
+# Keys that are not in the defaults: unset means something that no value says (all fields; the TTL itself).
+UNSET = {
+    "attributes": ("string_indexed_fields",), "chargers": ("string_indexed_fields",),
+    "sessions": ("session_ttl_last_used", "session_ttl_usage", "session_last_usage"),
+}  # fmt: skip
+
+
 def defaults() -> Config:
     """Everything enabled and connected, as the recordings' configuration (spec/config.json)."""
     text = resources.files("cgr_cluster.rpc").joinpath("data/config.json").read_text()
@@ -46,10 +56,12 @@ def ephemeral() -> Config:
 
 
 def installed(path: str | None) -> Config:
-    """The configuration of an installation: defaults, this host's name as node id, and the TOML file `path` over them.
+    """The configuration of an installation: defaults, this host's name as node id, section `cluster`, and the TOML file
+    `path` over them.
 
     Raises ConfigError."""
     config = defaults()
+    config["cluster"] = dict(cluster.DEFAULTS)
     config["general"]["node_id"] = socket.gethostname()
     config["general"]["default_timezone"] = local_zone(str(config["general"].get("default_timezone", "Local")))
     if path is not None:
@@ -89,27 +101,34 @@ def overlay(config: Config, changes: dict[str, Any], source: str) -> None:
     for section, values in changes.items():
         if section not in config:
             raise ConfigError(f"{source}: unknown section [{section}]; there are: {', '.join(sorted(config))}")
-        if not isinstance(values, dict):
-            raise ConfigError(f"{source}: {section} = {values!r} must be a table of keys")
-        _merge(config[section], values, (section,), source)
+        if _kind(values) != _kind(config[section]):
+            raise _wrong_kind(source, section, values, config[section])
+        if isinstance(values, dict):
+            _merge(config[section], values, (section,), source)
+        else:
+            config[section] = values
 
 
 def _merge(into: dict[str, Any], values: dict[str, Any], path: tuple[str, ...], source: str) -> None:
     for key, value in values.items():
         here = (*path, key)
         name = ".".join(here)
-        if key not in into and path not in OPEN_MAPS and (path[0],) not in OPEN_MAPS:
-            raise ConfigError(f"{source}: unknown key {name}; [{'.'.join(path)}] has: {', '.join(sorted(into))}")
+        unset = UNSET.get(path[0], ()) if len(path) == 1 else ()
+        if key not in into and key not in unset and path not in OPEN_MAPS and (path[0],) not in OPEN_MAPS:
+            known = sorted({*into, *unset})
+            raise ConfigError(f"{source}: unknown key {name}; [{'.'.join(path)}] has: {', '.join(known)}")
         old = into.get(key)
         if isinstance(old, dict) and isinstance(value, dict):
             _merge(old, value, here, source)
             continue
-        wanted = _kind(old)
-        if old is not None and _kind(value) != wanted and not (wanted == "number" and isinstance(value, int)):
-            raise ConfigError(
-                f"{source}: {name} = {value!r} is a {_kind(value)}; a {wanted} such as {old!r} is accepted"
-            )
+        if old is not None and _kind(value) != _kind(old):
+            raise _wrong_kind(source, name, value, old)
         into[key] = value
+
+
+def _wrong_kind(source: str, name: str, value: Any, old: Any) -> ConfigError:
+    such = f" such as {old!r}" if old not in ({}, []) and len(repr(old)) < 80 else ""
+    return ConfigError(f"{source}: {name} = {value!r} is a {_kind(value)}; a {_kind(old)}{such} is accepted")
 
 
 def _kind(value: Any) -> str:
@@ -121,16 +140,12 @@ def _kind(value: Any) -> str:
         return "text"
     if isinstance(value, list):
         return "list"
-    return "table"
+    return "table" if isinstance(value, dict) else type(value).__name__
 
 
 def check(config: Config, source: str) -> None:
-    """What holds between values. Raises ConfigError."""
-    decimals = config["general"].get("rounding_decimals", 5)
-    if not 0 <= decimals <= 9:
-        raise ConfigError(
-            f"{source}: general.rounding_decimals = {decimals} must be between 0 and 9 (amounts have 9 decimals)"
-        )
-    strategy = config.get("cores", {}).get("caps_strategy", "*busy")
-    if strategy not in ("*busy", "*queue"):
-        raise ConfigError(f"{source}: cores.caps_strategy = {strategy!r}; *busy or *queue is accepted")
+    """The form of values and what holds between them. Raises ConfigError."""
+    try:
+        check_values(config)
+    except ValueError as error:
+        raise ConfigError(f"{source}: {error}") from None
