@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -84,6 +85,7 @@ class ShardProcess:
         self._caught_up = asyncio.Event()
         self._failed: str | None = None
         self.balancer: BalancerLink | None = None
+        self._context: zmq.Context[Any]
 
     # --- start and stop ---------------------------------------------------------------------------------------
 
@@ -102,7 +104,7 @@ class ShardProcess:
         gc.collect()
         gc.freeze()
         logger.info("loaded %d shards in %.3f s", len(self.engine.shards), time.monotonic() - begin)
-        context: zmq.Context[Any] = zmq.Context()
+        context = self._context = zmq.Context()  # kept: one that is collected waits for sockets that are still open
         self._inlet = Inlet(context, self.options.mesh_address(self.number), self._mesh_frame)
         for other in range(self.options.workers):
             if other != self.number:
@@ -124,7 +126,7 @@ class ShardProcess:
 
     def _stop_wanted(self) -> None:
         if not self._serving:
-            raise SystemExit(0)  # nothing has been taken yet
+            os._exit(0)  # nothing has been taken yet; unwinding would wait for sockets that are still open
         self._stop.set()
 
     async def _catch_up(self) -> None:
