@@ -29,7 +29,7 @@ from cgr_cluster.node.deck_files import DeckFolder
 from cgr_cluster.node.deck_loader import LoaderProcesses
 from cgr_cluster.rating.compiled import tariffs
 from cgr_cluster.tariffs.applying import LoadOptions
-from cgr_cluster.tariffs.deck_load import DeckJob
+from cgr_cluster.tariffs.deck_load import DeckJob, Source
 
 PLANS = 10
 PRICES = 500
@@ -135,9 +135,9 @@ def measure(size: int, workers: int) -> str:
         folder, csv = Path(place, "decks"), Path(place, "csv")
         csv.mkdir()
         write_folder(csv, size)
-        job = DeckJob("bench", time.time_ns(), str(csv), LoadOptions())
+        job = DeckJob("bench", time.time_ns(), Source(path=str(csv)), LoadOptions())
         begin = time.perf_counter()
-        built = LoaderProcesses(folder).build(Generation(defaults), job)
+        built = LoaderProcesses(folder).build(Generation(defaults), job, [])
         load_s = time.perf_counter() - begin
         loader_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         file_mb = (folder / built.name).stat().st_size / 1e6

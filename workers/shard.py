@@ -66,7 +66,6 @@ class ShardProcess:
         decks = Path(options.data_dir, "decks")
         self._loaders = LoaderProcesses(decks)
         self._decks = DeckFolder(decks, self._loaders.build)
-        self._of_decks = self._decks.functions()
         self.engine = Engine(
             number, shard_map(options.workers), options.config, decode_params, encode_result, load_services(),
             self._decks.open,
@@ -254,17 +253,19 @@ class ShardProcess:
     def _ask_outside(self, call: m.OutsideCall) -> None:
         if self.store.takes(call):
             return
-        of_decks = self._of_decks.get(call.name)
-        function = OUTSIDE.get(call.name) if of_decks is None else partial(of_decks, self.engine.generation)
-        if function is None:
-            self._give(m.OutsideResult(call.op_id, call.number, None, f"SERVER_ERROR: nobody does {call.name}"))
-            return
-        self._loop.create_task(self._outside(call, function))
+        work = self._decks.work(self.engine, call.name, call.args)
+        if work is None:
+            function = OUTSIDE.get(call.name)
+            if function is None:
+                self._give(m.OutsideResult(call.op_id, call.number, None, f"SERVER_ERROR: nobody does {call.name}"))
+                return
+            work = partial(function, *call.args)
+        self._loop.create_task(self._outside(call, work))
 
-    async def _outside(self, call: m.OutsideCall, function: Callable[..., Any]) -> None:
+    async def _outside(self, call: m.OutsideCall, work: Callable[[], Any]) -> None:
         try:
             pool = self._network if call.name in NETWORK else self._files
-            result = await self._loop.run_in_executor(pool, lambda: function(*call.args))
+            result = await self._loop.run_in_executor(pool, work)
             self._give(m.OutsideResult(call.op_id, call.number, result))
         except ApiError as error:
             self._give(m.OutsideResult(call.op_id, call.number, None, error.text))

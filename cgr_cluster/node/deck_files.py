@@ -19,18 +19,24 @@ from weakref import WeakValueDictionary
 from cgr_cluster.engine.codec import pack
 from cgr_cluster.engine.deck import Deck, DeckError
 from cgr_cluster.engine.deck_merging import write_merged
+from cgr_cluster.engine.engine import Engine
 from cgr_cluster.engine.generation import Generation
+from cgr_cluster.engine.owner import LEADER
 from cgr_cluster.engine.part import uuid_of
 from cgr_cluster.node.outside import folder_bytes, read_folder
-from cgr_cluster.tariffs.deck_load import BuiltDeck, DeckJob, prepare
+from cgr_cluster.tariffs.deck_load import BuiltDeck, DeckJob, deck_of_folder, deck_of_store, prepare
+from cgr_cluster.tariffs.tp_store import stored_plan, stored_rows
 
 logger = logging.getLogger("cgr_cluster.tariffs")
 
 FOLDER_BYTES = 1 << 20  # folders with more CSV than this are loaded by a deck
+STORE_ROWS = 25_000  # a tariff plan of the store with more rows is loaded by a deck
 OVERLAY_ENTRIES = 20_000  # with so many changes over the deck, any folder is
 SUFFIX = ".deck"
 
-Build = Callable[[Generation, DeckJob], BuiltDeck]
+Rows = list[tuple[str, bytes]]  # of the store: kind, packed object
+Build = Callable[[Generation, DeckJob, Rows], BuiltDeck]
+Work = Callable[[], Any]
 
 
 class DeckFolder:
@@ -38,10 +44,17 @@ class DeckFolder:
 
     def __init__(self, path: Path | None, build: Build | None = None) -> None:
         self.big_bytes = FOLDER_BYTES
+        self.big_rows = STORE_ROWS
         self.verifies = True  # read all of a deck before it is used: at the start, not at a switch
         self._path = path
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._build = build or self.build
+        self._asked: dict[str, Callable[..., Work]] = {
+            "read_small_folder": self._read_small_folder,
+            "is_big_in_store": self._is_big_in_store,
+            "build_deck": self._build_deck,
+            "sweep_decks": self._sweep_decks,
+        }
         self._open: WeakValueDictionary[str, Deck] = WeakValueDictionary()
 
     @property
@@ -68,16 +81,17 @@ class DeckFolder:
         except (OSError, ValueError) as error:
             raise DeckError(f"deck {self.path / name} cannot be read: {error}") from None
 
-    def build(self, generation: Generation, job: DeckJob) -> BuiltDeck:
+    def build(self, generation: Generation, job: DeckJob, rows: Rows) -> BuiltDeck:
         """Make the deck of a load. The file is durable when its name is answered. Raises the API's errors, OSError, DeckError."""
         begin = time.monotonic()
         ids = count(1)
-        files = read_folder(job.path)
-        prepared = prepare(job, files, generation, lambda: uuid_of(f"{job.uid}~deck{next(ids)}"))
+        path = job.source.path
+        deck, problems = deck_of_folder(read_folder(path)) if path else deck_of_store(rows)
+        prepared = prepare(job, deck, problems, generation, lambda: uuid_of(f"{job.uid}~deck{next(ids)}"))
         if prepared is None:
             return BuiltDeck()
         loaded, left = prepared
-        del prepared
+        del prepared, deck
         work = {shard: pack(shard_work) for shard, shard_work in left.shards.items()}
         self.path.mkdir(exist_ok=True)
         fd, part = tempfile.mkstemp(".part", f"{generation.number + 1}-", self.path)
@@ -104,16 +118,39 @@ class DeckFolder:
             if file.name != kept and file.suffix in (SUFFIX, ".part"):
                 file.unlink(missing_ok=True)
 
-    def read_small_folder(self, generation: Generation, path: str) -> dict[str, bytes] | None:
-        """A folder's files; None: it is to be loaded by a deck."""
-        if folder_bytes(path) > self.big_bytes or generation.own_count() > OVERLAY_ENTRIES:
-            return None
-        return read_folder(path)
+    # --- what operations ask of the outside: the engine is looked at now, the work may be done in another thread -------
 
-    def functions(self) -> dict[str, Callable[..., Any]]:
-        """What operations ask of the outside; each gets the asking worker's generation as first argument."""
-        return {
-            "read_small_folder": self.read_small_folder,
-            "build_deck": lambda generation, job: self._build(generation, job),
-            "sweep_decks": self.sweep,
-        }
+    def work(self, engine: Engine, name: str, args: tuple[Any, ...]) -> Work | None:
+        """The work of an outside call; None: it is none of these."""
+        asked = self._asked.get(name)
+        return None if asked is None else asked(engine, *args)
+
+    def _read_small_folder(self, engine: Engine, path: str) -> Work:
+        """A folder's files; None: it is to be loaded by a deck."""
+        generation = engine.generation
+
+        def read() -> dict[str, bytes] | None:
+            if folder_bytes(path) > self.big_bytes or generation.own_count() > OVERLAY_ENTRIES:
+                return None
+            return read_folder(path)
+
+        return read
+
+    def _is_big_in_store(self, engine: Engine, tpid: str) -> Work:
+        rows = stored_rows(engine.shards[LEADER.shard].tables, tpid)
+        return lambda: rows > self.big_rows
+
+    def _build_deck(self, engine: Engine, job: DeckJob) -> Work:
+        generation, tpid = engine.generation, job.source.tpid
+        plan = stored_plan(engine.shards[LEADER.shard].tables, tpid) if tpid else []
+
+        def build() -> BuiltDeck:
+            rows = [(kind, item if type(item) is bytes else pack(item)) for kind, item in plan]
+            plan.clear()
+            return self._build(generation, job, rows)
+
+        return build
+
+    def _sweep_decks(self, engine: Engine) -> Work:
+        generation = engine.generation
+        return lambda: self.sweep(generation)

@@ -21,7 +21,7 @@ from cgr_cluster.config import logs
 from cgr_cluster.engine.codec import pack, unpack
 from cgr_cluster.engine.deck import DeckError
 from cgr_cluster.engine.generation import Generation
-from cgr_cluster.node.deck_files import DeckFolder
+from cgr_cluster.node.deck_files import DeckFolder, Rows
 from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.tariffs.deck_load import BuiltDeck, DeckJob
 
@@ -37,6 +37,7 @@ class Task(msgspec.Struct, array_like=True, gc=False):
     defaults: dict[str, Any]
     number: int
     changes: list[tuple[str, str, bytes | None]]
+    rows: list[tuple[str, bytes]]
 
 
 class Result(msgspec.Struct, array_like=True, gc=False):
@@ -51,9 +52,11 @@ class LoaderProcesses:
         self._folder = folder
         self._running: set[subprocess.Popen[bytes]] = set()
 
-    def build(self, generation: Generation, job: DeckJob) -> BuiltDeck:
+    def build(self, generation: Generation, job: DeckJob, rows: Rows) -> BuiltDeck:
         """Have a loader process make the deck. Blocks. Raises the API's errors; RuntimeError when the process dies."""
-        task = pack(Task(str(self._folder), job, dict(generation.defaults), generation.number, generation.snapshot()))
+        task = pack(
+            Task(str(self._folder), job, dict(generation.defaults), generation.number, generation.snapshot(), rows)
+        )
         source = str(Path(cgr_cluster.__file__).parents[1])
         paths = [source, *filter(None, [os.environ.get("PYTHONPATH")])]
         process = subprocess.Popen(
@@ -97,7 +100,7 @@ def main() -> None:
     folder.verifies = False  # its entries are copied as the workers read them
     try:
         generation = Generation(task.defaults, 0, folder.open).apply(task.changes, task.number)
-        result = Result(folder.build(generation, task.job))
+        result = Result(folder.build(generation, task.job, task.rows))
     except ApiError as error:
         result = Result(BuiltDeck(), error.text)
     except (OSError, DeckError) as error:

@@ -182,10 +182,9 @@ class Node:
 
     def _ask_outside(self, worker: int, call: m.OutsideCall) -> m.OutsideResult:
         try:
-            of_decks = self.decks.functions().get(call.name)
+            of_decks = self.decks.work(self.workers[worker].engine, call.name, call.args)
             if of_decks is not None:
-                generation = self.workers[worker].engine.generation
-                return m.OutsideResult(call.op_id, call.number, of_decks(generation, *call.args))
+                return m.OutsideResult(call.op_id, call.number, of_decks())
             return m.OutsideResult(call.op_id, call.number, self.outside[call.name](*call.args))
         except ApiError as error:
             return m.OutsideResult(call.op_id, call.number, None, error.text)

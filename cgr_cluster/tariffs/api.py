@@ -12,7 +12,7 @@ from cgr_cluster.rpc.owners import LEADER_RULE
 from cgr_cluster.rpc.registry import Params, method
 from cgr_cluster.tariffs import live_api as live_api  # its methods are registered with these
 from cgr_cluster.tariffs.applying import LoadOptions, finish, load_folder, remove_folder
-from cgr_cluster.tariffs.deck_load import load_by_deck
+from cgr_cluster.tariffs.deck_load import Source, load_by_deck
 
 
 class AttrLoadTpFromFolder(Params, go="utils.AttrLoadTpFromFolder"):
@@ -30,7 +30,7 @@ def _load(op: Operation, params: AttrLoadTpFromFolder, removing: bool = False) -
     options = LoadOptions(params.DryRun, params.Validate)
     files: dict[str, bytes] | None = yield outside("read_small_folder", params.FolderPath)
     if files is None:
-        yield from load_by_deck(op, params.FolderPath, options, params.Caching, removing)
+        yield from load_by_deck(op, Source(path=params.FolderPath), options, params.Caching, removing)
         return
     left = yield from (remove_folder if removing else load_folder)(op, files, options)
     if not params.DryRun:

@@ -1,4 +1,4 @@
-"""Big folders: read, checked and written as a deck outside of the workers, then switched to (docs/decks.md).
+"""Big folders and tariff plans of the store: read, checked and written as a deck outside of the workers, then switched to (docs/decks.md).
 
 `prepare` runs in the loader process, on a copy of what is live there; the rest are the operation and its steps.
 """
@@ -28,9 +28,11 @@ from cgr_cluster.tariffs.applying import (
     removal,
     remove_accounts,
 )
-from cgr_cluster.tariffs.deck import read_deck, warn_of_unloaded
+from cgr_cluster.tariffs.deck import Deck, read_deck, warn_of_unloaded
 from cgr_cluster.tariffs.loading import Loaded, Loader
+from cgr_cluster.tariffs.rows import Problem
 from cgr_cluster.tariffs.slices import whole
+from cgr_cluster.tariffs.tp_store import KIND
 
 logger = logging.getLogger("cgr_cluster.tariffs")
 
@@ -38,12 +40,20 @@ NOWHERE = Generation({})  # no account has moved: the deck's work is by key, the
 DECK_LOADS = "tariffs.decks"  # one deck is made at a time
 
 
+class Source(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Where the rows are: one of both."""
+
+    path: str = ""
+    tpid: str = ""
+
+
 class DeckJob(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a loader process is to do. `uid`: the operation's, from which ids are made."""
+    """What a loader process is to do, with a folder or a tariff plan of the store. `uid`: the operation's, from which ids
+    are made."""
 
     uid: str
     now_ns: int
-    path: str
+    source: Source
     options: LoadOptions
     removing: bool = False
 
@@ -56,21 +66,36 @@ class BuiltDeck(msgspec.Struct, frozen=True, array_like=True, gc=False):
     reload: bool = False
 
 
+Problems = dict[str, list[Problem]]
 Prepared = tuple[dict[str, dict[str, "bytes | None"]], Remaining]  # kind → key → packed object (None: it goes)
 
 
-def prepare(
-    job: DeckJob, files: dict[str, bytes], generation: GenerationView, new_id: Callable[[], str]
-) -> Prepared | None:
-    """What the load changes. None: a dry run. Raises the API's errors. `files` are taken out as they are read."""
+def deck_of_folder(files: dict[str, bytes]) -> tuple[Deck, Problems]:
+    """`files` are taken out as they are read."""
     warn_of_unloaded(files)
-    deck, problems = read_deck(files)
+    found = read_deck(files)
     files.clear()
+    return found
+
+
+def deck_of_store(rows: list[tuple[str, bytes]]) -> tuple[Deck, Problems]:
+    """The deck of (kind, packed object)."""
+    deck: Deck = {}
+    for kind, packed in rows:
+        deck.setdefault(kind, []).append(unpack(KIND[kind].type, packed))
+    return deck, {}
+
+
+def prepare(
+    job: DeckJob, deck: Deck, problems: Problems, generation: GenerationView, new_id: Callable[[], str]
+) -> Prepared | None:
+    """What the load changes. None: a dry run. Raises the API's errors."""
     zone = str(generation.config("general").get("default_timezone", ""))
     loader = Loader(generation, job.now_ns, zone, new_id)
     loaded = whole(refused_as_server_error(loader.load_slices(deck, problems)))
     check_valid(loaded, job.options)
-    logger.info("%s: %d objects, %d accounts", job.path, len(loaded.changes), len(loaded.accounts))
+    name = job.source.path or f"tariff plan {job.source.tpid}"
+    logger.info("%s: %d objects, %d accounts", name, len(loaded.changes), len(loaded.accounts))
     if job.options.dry_run:
         return None
     out: dict[str, dict[str, bytes | None]] = {}
@@ -87,10 +112,12 @@ def prepare(
     return out, left
 
 
-def load_by_deck(op: Operation, path: str, options: LoadOptions, caching: str | None, removing: bool) -> Steps[None]:
-    """Load or remove a big folder. Its rows are never in this process, the intent or the log."""
+def load_by_deck(
+    op: Operation, source: Source, options: LoadOptions, caching: str | None, removing: bool
+) -> Steps[None]:
+    """Load or remove a big folder or tariff plan. Its rows are never in this process, the intent or the log."""
     yield exclusive(DECK_LOADS)
-    job = DeckJob(op.uid, op.now_ns, path, options, removing)
+    job = DeckJob(op.uid, op.now_ns, source, options, removing)
     built: BuiltDeck = yield outside("build_deck", job, returns=BuiltDeck)
     if not built.name:
         return

@@ -6,7 +6,7 @@ names, what is mandatory, and what their ids are made of.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -157,3 +157,35 @@ def read_deck_of_store(tpid: str) -> Steps[Deck]:
             yield sleep(NEXT_TURN_NS)
         deck[kind.name] = items
     return deck
+
+
+BYTES_A_ROW = 40  # of a packed object, about
+
+
+def stored_rows(tables: Mapping[str, Mapping[str, Any]], tpid: str) -> int:
+    """About how many rows a tariff plan has in the leader's shard, without decoding any."""
+    prefix = _prefix(tpid)
+    return sum(
+        _row_count(item)
+        for kind in LOAD_ORDER
+        for key, item in tables.get(f"tp_{kind.name}", {}).items()
+        if key.startswith(prefix)
+    )
+
+
+def _row_count(item: Any) -> int:
+    if type(item) is bytes:
+        return 1 + len(item) // BYTES_A_ROW
+    values = (getattr(item, field) for field in item.__struct_fields__)
+    return 1 + sum(len(value) for value in values if isinstance(value, list))
+
+
+def stored_plan(tables: Mapping[str, Mapping[str, Any]], tpid: str) -> list[tuple[str, Any]]:
+    """(kind, object or its packed bytes) of everything that a load reads, in its order."""
+    prefix = _prefix(tpid)
+    return [
+        (kind.name, item)
+        for kind in LOAD_ORDER
+        for key, item in sorted(tables.get(f"tp_{kind.name}", {}).items(), key=lambda entry: entry[0])
+        if key.startswith(prefix)
+    ]

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from cgr_cluster.engine.generation import Generation
+from cgr_cluster.node.deck_files import Rows
 from cgr_cluster.node.node import Node
+from cgr_cluster.tariffs.deck_load import BuiltDeck, DeckJob
 
 FILES = {
     "Destinations.csv": "".join(f"D{n},49{n}\nD{n},490{n}\n" for n in range(20)),
@@ -47,7 +49,7 @@ def folders(tmp_path: Path) -> list[str]:
 def new_node(workers: int, crash_at: tuple[int, ...] = (), by_deck: bool = True) -> Node:
     node = Node(workers, crash_at=crash_at)
     if by_deck:
-        node.decks.big_bytes = -1
+        node.decks.big_bytes = node.decks.big_rows = -1
     return node
 
 
@@ -80,6 +82,12 @@ def workload(node: Node, folders: list[str]) -> list[Any]:
     out += look(node)
     out.append(node.call("APIerSv1.RemoveTPFromFolder", {"FolderPath": more}))
     out.append(node.call("APIerSv1.RemoveTPFromFolder", {"FolderPath": more}))
+    out.append(node.call("APIerSv1.ImportTariffPlanFromFolder", {"FolderPath": first, "TPid": "TP"}))
+    out.append(node.call("APIerSv1.LoadTariffPlanFromStorDb", {"TPid": "TP"}))
+    node.advance(2 * 10**9)
+    out += look(node)
+    out.append(node.call("APIerSv1.RemoveTPFromStorDB", {"TPid": "TP"}))
+    node.advance(2 * 10**9)
     return out + look(node)
 
 
@@ -98,11 +106,11 @@ def test_a_load_by_a_deck_answers_as_a_small_one(workers: int, folders: list[str
     assert all(worker.engine.generation.deck is deck for worker in node.workers)
 
 
-@pytest.mark.parametrize("workers", [1, 3])
-def test_a_crash_at_any_event_of_deck_loads_changes_no_answer(workers: int, folders: list[str]) -> None:
+@pytest.mark.parametrize(("workers", "every"), [(1, 1), (3, 4)], ids=["one worker", "three workers, every fourth"])
+def test_a_crash_at_any_event_of_deck_loads_changes_no_answer(workers: int, every: int, folders: list[str]) -> None:
     calm = new_node(workers)
     expected = workload(calm, folders)
-    for at in range(1, calm.events + 1):
+    for at in range(1, calm.events + 1, every):
         node = new_node(workers, (at,))
         assert workload(node, folders) == expected, f"crash at event {at}"
         assert node.crashes == 1
@@ -133,20 +141,17 @@ def test_neither_log_nor_intents_hold_the_folder(folders: list[str]) -> None:
 def test_what_is_set_while_a_deck_is_made_stays_unless_the_folder_has_it(folders: list[str]) -> None:
     node = new_node(1)
     node.call("APIerSv1.SetDestination", {"Id": "OLD", "Prefixes": ["44"]})
-    make = node.decks.functions()["build_deck"]
+    node.decks.big_bytes = -1
+    make = node.decks._build
 
-    def beside(generation: Generation, *args: Any) -> Any:
-        built = make(generation, *args)
+    def beside(generation: Generation, job: DeckJob, rows: Rows) -> BuiltDeck:
+        built = make(generation, job, rows)
         node.send("APIerSv1.SetDestination", {"Id": "D3", "Prefixes": ["46"]})
         node.send("APIerSv1.SetDestination", {"Id": "NEW", "Prefixes": ["45"]})
         node.send("APIerSv1.RemoveDestination", {"DestinationIDs": ["OLD"]})
         return built
 
-    node.decks.functions = lambda: {
-        "build_deck": beside,
-        "read_small_folder": lambda *_: None,
-        "sweep_decks": lambda *_: None,
-    }  # type: ignore[method-assign]
+    node.decks._build = beside
     node.call("APIerSv1.LoadTariffPlanFromFolder", {"FolderPath": folders[0]})
     assert node.call("APIerSv1.GetDestination", "NEW")["result"]["Prefixes"] == ["45"]
     assert node.call("APIerSv1.GetDestination", "D3")["result"]["Prefixes"] == ["493", "4903"]
