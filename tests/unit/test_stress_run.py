@@ -34,6 +34,13 @@ def test_a_sound_node_balances(server: Server, changes: dict[str, Any]) -> None:
     assert found["money"]["priced_debited"] == found["money"]["taken"] != "0.0"
 
 
+def test_a_rate_is_kept(server: Server) -> None:
+    found = stressed(server, calls=40, rate=100.0)
+
+    assert found["balanced"], found
+    assert found["seconds"] > 0.35
+
+
 def test_free_minutes_are_counted_in_all_three_figures_until_they_end(server: Server) -> None:
     mix = {"prepaid": 1, "pseudoprepaid": 0, "postpaid": 0, "rated": 0}
     found = stressed(server, calls=60, mix=mix, accounts=5, in_flight=2, call_seconds=(400, 900))

@@ -44,6 +44,9 @@ LATE_CDR_S = 8.0
 PICKS = 8
 NO_CDR = -1
 TICK_S = 0.005
+MOST_IN_FLIGHT = (
+    5000  # at a given rate: a server that is too slow gets fewer calls than asked for, which the rate shows
+)
 _REQUEST_ID = re.compile(r" \(request [^)]*\)")  # each is another
 
 
@@ -77,6 +80,7 @@ class Runner:
         self.in_flight = 0
         self.requests = 0
         self._left = 0
+        self._rate: float | None = None
         self._closing = False
         self._done: asyncio.Future[None] = connections.loop.create_future()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -85,7 +89,7 @@ class Runner:
 
     async def run(self, calls: int | None, seconds: float | None, rate: float | None) -> None:
         """Until `calls` calls are over, or those begun in `seconds`. Raises UnreachableError when the server stays away."""
-        begin = time.monotonic()
+        self._rate = rate
         loop = self.connections.loop
         self._left = calls if calls is not None else 1 << 62
         if seconds is not None:
@@ -93,24 +97,20 @@ class Runner:
         if rate is None:
             self._fill()
         else:
-            credit = 0.0
-            last = begin
+            credit, last = 0.0, time.monotonic()
             while not self._closing and self._left:
                 now = time.monotonic()
                 credit = min(credit + (now - last) * rate, rate * 0.1 + 1)
                 last = now
-                while credit >= 1 and self._left and self._start():
+                while credit >= 1 and self._left and self.in_flight < MOST_IN_FLIGHT and self._start():
                     credit -= 1
                 await asyncio.wait((self.connections.failure,), timeout=TICK_S)
                 if self.connections.failure.done():
                     break
-        self._rate = rate
         self._check_done()
         await asyncio.wait((self._done, self.connections.failure), return_when=asyncio.FIRST_COMPLETED)
         if not self._done.done():
             await self.connections.failure
-
-    _rate: float | None = None
 
     def _stop(self) -> None:
         self._closing = True
