@@ -28,10 +28,17 @@ PLAN = {
 }
 
 
-def new_node(workers: int, crash_at: tuple[int, ...] = ()) -> Node:
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("plan")
+    for name, data in PLAN.items():
+        (folder / name).write_bytes(data)
+    return str(folder)
+
+
+def new_node(plan: str, workers: int, crash_at: tuple[int, ...] = ()) -> Node:
     node = Node(workers)
-    node.outside["read_folder"] = lambda path: PLAN
-    assert node.call("APIerSv1.LoadTariffPlanFromFolder", {"FolderPath": "/plan"})["result"] == "OK"
+    assert node.call("APIerSv1.LoadTariffPlanFromFolder", {"FolderPath": plan})["result"] == "OK"
     node.events, node.crash_at = 0, set(crash_at)
     return node
 
@@ -99,22 +106,22 @@ def homes(node: Node) -> set[int]:
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
-def test_members_of_connected_groups_live_in_one_shard_and_no_money_is_made_or_lost(workers: int) -> None:
-    node = new_node(workers)
+def test_members_of_connected_groups_live_in_one_shard_and_no_money_is_made_or_lost(plan: str, workers: int) -> None:
+    node = new_node(plan, workers)
     out = workload(node)
     assert len(homes(node)) == 1
-    assert out == workload(new_node(1))
+    assert out == workload(new_node(plan, 1))
     total = 1 + 2 + 3 + 4 + 5 + 6
     assert sum(sum(values) for values in out[-2].values()) == pytest.approx(total - 7.2 - 4.0)
     assert out[-1] == 4
 
 
-def test_invariant_06_and_07_a_crash_at_every_commit_and_send_of_joins_changes_nothing() -> None:
-    calm = new_node(3)
+def test_invariant_06_and_07_a_crash_at_every_commit_and_send_of_joins_changes_nothing(plan: str) -> None:
+    calm = new_node(plan, 3)
     expected = workload(calm)
     wrong = []
     for at in range(1, calm.events + 1):
-        node = new_node(3, (at,))
+        node = new_node(plan, 3, (at,))
         try:
             out = workload(node)
         except (AssertionError, TimeoutError) as error:
