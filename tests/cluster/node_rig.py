@@ -158,9 +158,12 @@ class NodeRig:
         assert self.process is not None
         found = {}
         for child in psutil.Process(self.process.pid).children():
-            with child.oneshot():
-                if child.status() != psutil.STATUS_ZOMBIE and child.name().startswith("cgr-"):
-                    found[child.name().removeprefix("cgr-")] = child.pid
+            try:
+                with child.oneshot():
+                    if child.status() != psutil.STATUS_ZOMBIE and child.name().startswith("cgr-"):
+                        found[child.name().removeprefix("cgr-")] = child.pid
+            except psutil.NoSuchProcess:
+                continue  # it ended while we looked
         return found
 
     def kill(self, name: str) -> int:
