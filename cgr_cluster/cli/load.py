@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import threading
 import time
@@ -23,6 +24,10 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--validate", action="store_true", help="only check it here; no server is needed")
     parser.add_argument("--dry-run", action="store_true", help="check it here and on the server; nothing is changed")
+    parser.add_argument(
+        "--diff", action="store_true", help="tell what a load would change on the server, and change nothing"
+    )
+    parser.add_argument("--json", action="store_true", help="with --diff: as JSON (docs/diff.md)")
     parser.add_argument("--address", default="127.0.0.1:2012", metavar="HOST:PORT", help="default: %(default)s")
     parser.set_defaults(run=run)
 
@@ -82,6 +87,20 @@ def validate(files: dict[str, bytes]) -> list[str]:
     return [f"{p.file}:{p.line}: {p.text}" if p.line else f"{p.file}: {p.text}" for p in problems]
 
 
+def diff(folder: Path, address: tuple[str, int], as_json: bool) -> int:
+    from cgr_cluster.cli.diff import text_of
+
+    params = {"FolderPath": str(folder.resolve())}
+    try:
+        with Spinner(f"the server is comparing {folder}"), Client(address, LOAD_TIMEOUT_S) as client:
+            found = client.call("APIerSv1.DiffTariffPlan", params)
+    except CallFailedError as error:
+        print(f"cgr-cluster load: the server answers {error}", file=sys.stderr)
+        return 1
+    print(json.dumps(found, ensure_ascii=False, indent=1) if as_json else "\n".join(text_of(found)))
+    return 0
+
+
 def run(options: argparse.Namespace) -> int:
     folder = Path(options.folder)
     try:
@@ -103,6 +122,8 @@ def run(options: argparse.Namespace) -> int:
     if problems:
         print(f"{len(problems)} problems in {len(files)} files; nothing was loaded", file=sys.stderr)
         return 1
+    if options.diff:
+        return diff(folder, address, options.json)
     rows = sum(data.count(b"\n") for data in files.values())
     print(f"{len(files)} files, {rows} lines: no problems")
     if options.validate:
