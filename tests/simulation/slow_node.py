@@ -7,9 +7,11 @@ worker sends to another arrives in order, as over a socket; nothing else is prom
 
 from __future__ import annotations
 
+from collections import deque
 from random import Random
 from typing import Any
 
+from cgr_cluster.engine import messages as m
 from cgr_cluster.node.node import Node
 
 
@@ -37,11 +39,22 @@ class SlowNode(Node):
 
     def _turn(self, number: int) -> None:
         worker = self.workers[number]
-        count = self.random.randint(1, len(worker.inbox)) if worker.inbox else 0
-        group = worker.engine.turn(self.now_ns, [worker.inbox.popleft() for _ in range(count)])
+        group = worker.engine.turn(self.now_ns, self._some_of(worker.inbox))
         if group is not None:
             worker.sealed.append(group)
         self._release(number)
+
+    def _some_of(self, inbox: deque[m.Input]) -> list[m.Input]:
+        """Take a part of what has come in: clients' calls and workers' messages come by links of their own."""
+        calls = deque(message for message in inbox if isinstance(message, m.Request))
+        others = deque(message for message in inbox if not isinstance(message, m.Request))
+        taken = []
+        for _ in range(self.random.randint(1, len(inbox)) if inbox else 0):
+            link = self.random.choice([link for link in (calls, others) if link])
+            taken.append(link.popleft())
+        inbox.clear()
+        inbox.extend([*others, *calls])
+        return taken
 
     def _commit_oldest(self, number: int) -> None:
         if self._crashes_now():
