@@ -113,6 +113,7 @@ def test_a_missing_cdr_is_found(server: Server, monkeypatch: pytest.MonkeyPatch)
 
     assert not found["balanced"]
     assert found["cdrs"] == 59 and len(found["differing"]) == 1
+    assert "has no CDR" in found["wrong_records"][0]
 
 
 def test_money_that_is_taken_beside_the_calls_is_found(server: Server) -> None:

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 import msgspec
@@ -158,6 +159,12 @@ class Sheet:
             self.say(
                 f"call {cdr.OriginID} of {cdr.Account} costs {cdr.Cost}, its price is {money(expected * NANO_PER_UNIT)}"
             )
+
+    def miss(self, run: str, prices: Sequence[int], no_cdr: int) -> None:
+        """After the last record: which calls that were charged (`prices`, by number) have none?"""
+        for number, price in enumerate(prices):
+            if price != no_cdr and number not in self._seen:
+                self.say(f"call {run}-{number} has no CDR; its price is {money(price * NANO_PER_UNIT)}")
 
     @property
     def differing(self) -> list[Figures]:

@@ -106,6 +106,7 @@ async def _read_cdrs(connections: Connections, runner: Runner, accounts: list[Ac
 
         count = await cdrs_of(connections, run, take)
         if count >= runner.charged or time.monotonic() > end:
+            sheet.miss(run, runner.prices, NO_CDR)
             return sheet
         await asyncio.sleep(0.5)
 
