@@ -120,6 +120,7 @@ CHECKS: dict[tuple[str, str], Check] = {
     ("sessions", "default_usage"): durations,
     ("sessions", "min_dur_low_balance"): duration,
     ("sessions", "session_ttl"): duration,
+    ("sessions", "session_ttl_max_delay"): duration,
     ("sessions", "session_ttl_last_used"): duration,
     ("sessions", "session_ttl_usage"): duration,
     ("sessions", "session_last_usage"): duration,
