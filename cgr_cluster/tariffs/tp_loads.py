@@ -25,6 +25,7 @@ from cgr_cluster.tariffs.applying import (
     write,
 )
 from cgr_cluster.tariffs.deck import LOAD_ORDER, Deck, unzip_files, warn_of_unloaded, write_deck, zip_files
+from cgr_cluster.tariffs.deck_load import Source, load_by_deck
 from cgr_cluster.tariffs.rows import read_slices
 from cgr_cluster.tariffs.slices import listed_in_slices, paced
 from cgr_cluster.tariffs.tp_store import KIND, all_of
@@ -42,6 +43,9 @@ class AttrLoadTpFromStorDb(Params, go="v1.AttrLoadTpFromStorDb"):
 def load_tariff_plan_from_store(op: Operation, params: AttrLoadTpFromStorDb) -> Steps[str]:
     require(params, "TPid")
     options = LoadOptions(params.DryRun, params.Validate, validate_first=True)
+    if (yield outside("is_big_in_store", params.TPid)):
+        yield from load_by_deck(op, Source(tpid=params.TPid), options, params.Caching, removing=False)
+        return "OK"
     left = yield from load_from_store(op, params.TPid, options)
     if not params.DryRun:
         yield from finish(op, left, params.Caching)
@@ -52,6 +56,9 @@ def load_tariff_plan_from_store(op: Operation, params: AttrLoadTpFromStorDb) -> 
 def remove_tp_from_store(op: Operation, params: AttrLoadTpFromStorDb) -> Steps[str]:
     require(params, "TPid")
     options = LoadOptions(params.DryRun, params.Validate, validate_first=True)
+    if (yield outside("is_big_in_store", params.TPid)):
+        yield from load_by_deck(op, Source(tpid=params.TPid), options, params.Caching, removing=True)
+        return "OK"
     left = yield from remove_from_store(op, params.TPid, options)
     if not params.DryRun:
         yield from finish(op, left, params.Caching, removing=True)
