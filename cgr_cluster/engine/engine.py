@@ -22,7 +22,7 @@ from typing import Any
 from cgr_cluster.engine import messages as m
 from cgr_cluster.engine.codec import pack
 from cgr_cluster.engine.generation import Changes, Generation, OpenDeck, no_decks
-from cgr_cluster.engine.owner import REFERENCE_SHARD, SHARDS, Owner
+from cgr_cluster.engine.owner import REFERENCE_SHARD, SHARDS, Owner, shard_of
 from cgr_cluster.engine.part import Part
 from cgr_cluster.engine.placement import locate, owner_text
 from cgr_cluster.engine.records import Done
@@ -178,8 +178,7 @@ class Engine:
 
     def change(self, shard: Shard, kind: str, key: str, value: Any) -> None:
         """Make `value` (None: nothing) the object; it goes into the group of this turn."""
-        self._undo.append((shard, kind, key, shard.get(kind, key)))
-        shard.set(kind, key, value)
+        self._undo.append((shard, kind, key, shard.replace(kind, key, value)))
         self._changed[shard.number, kind, key] = None
         if kind == "timer" and value is not None:
             heapq.heappush(self.timers, (value.at_ns, shard.number, key))
@@ -216,7 +215,8 @@ class Engine:
 
     def locate(self, owner: Owner) -> int:
         """The owner's shard."""
-        return locate(self.generation, owner)
+        generation = self.references.generation
+        return locate(generation, owner) if generation.keys("home") else shard_of(owner.kind, owner.key)
 
     def frozen(self, shard: Shard, owner: Owner) -> str:
         """What must end before anything is done for `owner` in `shard`: the text that `defer` takes; "" for nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 from zlib import crc32
 
@@ -20,6 +21,7 @@ class Owner(NamedTuple):
         return shard_of(self.kind, self.key)
 
 
+@lru_cache(maxsize=8192)  # a request asks several times for the same owners
 def shard_of(kind: str, key: str) -> int:
     if kind == "leader":
         return 0

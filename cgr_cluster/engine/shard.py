@@ -39,6 +39,20 @@ class Shard:
             table = self.tables[kind] = {}
         table[key] = value
 
+    def replace(self, kind: str, key: str, value: Any) -> Any:
+        """As `set`; answers what was there before."""
+        table = self.tables.get(kind)
+        if table is None:
+            if value is not None:
+                self.tables[kind] = {key: value}
+            return None
+        old = table.get(key)
+        if value is not None:
+            table[key] = value
+        elif old is not None:
+            del table[key]
+        return unpack(STORED[kind], old) if type(old) is bytes else old
+
     def items(self, kind: str) -> Iterator[tuple[str, Any]]:
         for key in list(self.tables.get(kind, ())):
             value = self.get(kind, key)

@@ -49,6 +49,12 @@ def event_cost_of(call_cost: CallCost, cgrid: str = "", run_id: str = "") -> Eve
     return made
 
 
+_OPENINGS_LIMIT = 4096
+_OPENINGS: dict[tuple[int, str, str, str, str], tuple[RateInterval, str, str, EventCost]] = {}
+"""How an EventCost begins whose first span has this interval and match: the interval, the keys, and an EventCost with the
+tables, which all share."""
+
+
 class Builder:
     """Makes one new EventCost out of another one and what is added. Tables are copied when first written to."""
 
@@ -99,7 +105,7 @@ class Builder:
                 key = f"{number:07x}"
         if table_name not in self._fresh:
             self._fresh.add(table_name)
-            table = dict(table)
+            table = dict(table)  # others share it
             setattr(self._made, table_name, table)
         table[key] = content
         return key
@@ -111,7 +117,7 @@ class Builder:
         if interval is None:
             return Charge("", [], span.compress_factor)
         last = self._last
-        if last is None and self._is_rated_as_last(span, interval):
+        if last is None and self._opened(span, interval):
             self._last = span
         elif last is None or last.rate_interval is not interval or not _same_match(last, span):
             self._last = span
@@ -124,11 +130,33 @@ class Builder:
             increments.append(self._increment_of(span.round_increment, filters_key, ROUNDING))
         return Charge(self._rating, increments, span.compress_factor)
 
+    def _opened(self, span: Timespan, interval: RateInterval) -> bool:
+        """Whether the keys of the first span are known without looking for each content."""
+        made = self._made
+        if made.charges:
+            return self._is_rated_as_last(span, interval)
+        if made.rating or made.accounting or made.rating_filters or made.rates or made.timings:
+            return False
+        # The identity of an interval stands for its contents while the entry holds it.
+        key = (
+            id(interval), span.matched_dest_id, span.matched_prefix, span.rating_plan_id, span.matched_subject,
+        )  # fmt: skip
+        opening = _OPENINGS.get(key)
+        if opening is None:
+            first = Builder(made)
+            filters_key = first.put("rating_filters", RatingFilter(*key[1:]))
+            rating_key = first._rating_key(interval, filters_key)
+            if len(_OPENINGS) >= _OPENINGS_LIMIT:
+                _OPENINGS.clear()
+            opening = _OPENINGS[key] = (interval, filters_key, rating_key, first._made)
+        _, self._filters_key, self._rating, tables = opening
+        made.rating, made.rating_filters = tables.rating, tables.rating_filters
+        made.rates, made.timings = tables.rates, tables.timings
+        return True
+
     def _is_rated_as_last(self, span: Timespan, interval: RateInterval) -> bool:
         """Whether the last charge has the keys of this span, as most pieces of a session do; they are taken over then."""
         made = self._made
-        if not made.charges:
-            return False
         key = made.charges[-1].rating_id
         unit = made.rating.get(key)
         if unit is None:
