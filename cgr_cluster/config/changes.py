@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from cgr_cluster.config.settings import OPEN_MAPS, Config, defaults
+from cgr_cluster.config.value_checks import check_values
 from cgr_cluster.rpc.errors import ApiError
 
 _TEXT_OR_COMMENT = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
@@ -49,7 +50,7 @@ def parse_text(text: str) -> dict[str, Any]:
 
 def changed(current: Config, changes: dict[str, Any]) -> Config:
     """The sections of `current` that `changes` touches, merged: objects member by member, lists replaced, null ignored.
-    Unknown sections and keys are ignored. Raises ApiError for a value of the wrong type."""
+    Unknown sections and keys are ignored. Raises ApiError for a value of the wrong type or form."""
     out: Config = {}
     for section, values in changes.items():
         known = built_in().get(section)
@@ -61,6 +62,10 @@ def changed(current: Config, changes: dict[str, Any]) -> Config:
             out[section] = values
             continue
         out[section] = _merged(current.get(section, known), values, known, (section,))
+    try:
+        check_values(out)
+    except ValueError as error:
+        raise ApiError(str(error)) from None
     return out
 
 

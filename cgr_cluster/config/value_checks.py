@@ -137,7 +137,7 @@ CHECKS: dict[tuple[str, str], Check] = {
 
 
 def check_values(config: dict[str, dict[str, Any]]) -> None:
-    """Raises ValueError for the first value of a wrong form."""
+    """Check the sections that are there. Raises ValueError for the first value of a wrong form."""
     for (section, key), check in CHECKS.items():
         value = config.get(section, {}).get(key)
         if value is not None:

@@ -105,3 +105,12 @@ def test_core(node: Node) -> None:
     status = result(node, "CoreSv1.Status", {"Timezone": "Europe/Berlin"})
     assert status["node_id"] == "node1" and status["pid"] > 0
     assert error(node, "CoreSv1.Status", {"Timezone": "Mars/Base"}) == "unknown time zone Mars/Base"
+
+
+def test_a_value_that_cannot_be_read_is_refused(node: Node) -> None:
+    """Else every session request would fail until somebody finds it."""
+    before = section(node, "sessions")
+    change = {"Config": {"sessions": {"session_ttl": "5 minutes"}}}
+    assert error(node, "ConfigSv1.SetConfig", change).startswith("sessions.session_ttl = '5 minutes' is no duration")
+    assert error(node, "ConfigSv1.SetConfig", {**change, "DryRun": True}).startswith("sessions.session_ttl = ")
+    assert section(node, "sessions") == before
