@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from cgr_cluster.accounts.amounts import nano_of
-from cgr_cluster.accounts.balance_fields import read_balance, with_timings
+from cgr_cluster.accounts.balance_fields import FlatBalance, given_fields, read_balance, with_timings
 from cgr_cluster.accounts.joining import join_groups
 from cgr_cluster.accounts.shared_groups import joined
 from cgr_cluster.accounts.types import Account
@@ -30,7 +30,7 @@ SET_BALANCE, REMOVE_BALANCE, TRANSFER = "*set_balance", "*remove_balance", "*tra
 PUBLISH, CDRLOG = "*publish_account", "*cdrlog"
 
 
-class AttrAddBalance(Params, go="v1.AttrAddBalance"):
+class AttrAddBalance(FlatBalance, go="v1.AttrAddBalance"):
     Tenant: str = ""
     Account: str = ""
     BalanceType: str = ""
@@ -41,7 +41,7 @@ class AttrAddBalance(Params, go="v1.AttrAddBalance"):
     Cdrlog: bool = False
 
 
-class AttrSetBalance(Params, go="utils.AttrSetBalance"):
+class AttrSetBalance(FlatBalance, go="utils.AttrSetBalance"):
     Tenant: str = ""
     Account: str = ""
     BalanceType: str = ""
@@ -51,7 +51,7 @@ class AttrSetBalance(Params, go="utils.AttrSetBalance"):
     Cdrlog: bool = False
 
 
-class AttrBalance(Params, go="utils.AttrBalance"):
+class AttrBalance(FlatBalance, go="utils.AttrBalance"):
     BalanceType: str = ""
     Value: float = 0.0
     Balance: dict[str, Any] | None = None
@@ -135,6 +135,11 @@ def _zone(op: Operation) -> str:
     return str(op.generation.config("general").get("default_timezone", "Local"))
 
 
+def _read(op: Operation, given: AttrAddBalance | AttrSetBalance | AttrBalance) -> BalanceFilter:
+    fields = given_fields(given, given.Balance)
+    return read_balance(given.BalanceType, given.Value, fields, op.now_ns, _zone(op))
+
+
 def _with_timings(op: Operation, account_id: str, wanted: BalanceFilter) -> Steps[BalanceFilter]:
     """Look the timings up. The account exists from here on, even when one of them does not."""
     if wanted.timing_ids:
@@ -145,7 +150,7 @@ def _with_timings(op: Operation, account_id: str, wanted: BalanceFilter) -> Step
 def _change(op: Operation, params: AttrAddBalance, action_type: str) -> Steps[str]:
     require(params, "Account", "BalanceType")
     account_id = f"{op.tenant(params.Tenant)}:{params.Account}"
-    wanted = read_balance(params.BalanceType, params.Value, params.Balance, op.now_ns, _zone(op))
+    wanted = _read(op, params)
     wanted = yield from _with_timings(op, account_id, wanted)
     yield from _run(account_id, Action(action_type, balance=wanted), params.ActionExtraData, params.Cdrlog)
     return "OK"
@@ -162,7 +167,7 @@ def debit_balance(op: Operation, params: AttrAddBalance) -> Steps[str]:
 
 
 def _set(op: Operation, account_id: str, one: AttrBalance | AttrSetBalance) -> Steps[None]:
-    wanted = read_balance(one.BalanceType, one.Value, one.Balance, op.now_ns, _zone(op))
+    wanted = _read(op, one)
     if not wanted.id and not wanted.uuid:
         raise missing(["BalanceID or BalanceUUID"])
     wanted = yield from _with_timings(op, account_id, wanted)
@@ -190,7 +195,7 @@ def set_balances(op: Operation, params: AttrSetBalances) -> Steps[str]:
 def remove_balances(op: Operation, params: AttrSetBalance) -> Steps[str]:
     require(params, "Account", "BalanceType")
     account_id = f"{op.tenant(params.Tenant)}:{params.Account}"
-    wanted = read_balance(params.BalanceType, params.Value, params.Balance, op.now_ns, _zone(op))
+    wanted = _read(op, params)
     action = Action(REMOVE_BALANCE, balance=wanted)
     yield from _run(account_id, action, params.ActionExtraData, params.Cdrlog, create=False)
     return "OK"

@@ -16,6 +16,7 @@ from cgr_cluster.events.instant import NS
 from cgr_cluster.events.values import bool_of, float_of, text_of, time_of
 from cgr_cluster.rating.reference import StoredTiming
 from cgr_cluster.rpc.errors import ApiError, not_found
+from cgr_cluster.rpc.registry import Params
 
 _TIME_ASC = "*time_asc"
 _TIME_DESC = "*time_desc"
@@ -55,6 +56,36 @@ def _factors(value: Any) -> dict[str, float]:
     if not isinstance(value, dict):
         raise ApiError(f"cannot convert field: {text_of(value)} to map[string]float64")
     return {str(name): float_of(factor) for name, factor in value.items()}
+
+
+class FlatBalance(Params):
+    """Members of a balance beside the account, as deployed clients of earlier versions send them."""
+
+    BalanceUuid: Any = None
+    BalanceId: Any = None
+    ExpiryTime: Any = None
+    RatingSubject: Any = None
+    Categories: Any = None
+    DestinationIds: Any = None
+    TimingIds: Any = None
+    Weight: Any = None
+    SharedGroups: Any = None
+    Blocker: Any = None
+    Disabled: Any = None
+
+
+_FLAT = {
+    "BalanceUuid": "UUID", "BalanceId": "ID", "ExpiryTime": "ExpiryTime", "RatingSubject": "RatingSubject",
+    "Categories": "Categories", "DestinationIds": "DestinationIDs", "TimingIds": "TimingIDs", "Weight": "Weight",
+    "SharedGroups": "SharedGroups", "Blocker": "Blocker", "Disabled": "Disabled",
+}  # fmt: skip
+
+
+def given_fields(flat: FlatBalance, balance: dict[str, Any] | None) -> dict[str, Any]:
+    """What is given of a balance: the flat members, and over them the Balance object. A null is not given."""
+    given = {name: getattr(flat, old) for old, name in _FLAT.items()}
+    given.update(balance or {})
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def read_balance(

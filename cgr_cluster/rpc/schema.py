@@ -33,6 +33,17 @@ class Shape(msgspec.Struct, frozen=True):
     members: dict[str, Member] = {}
 
 
+def _fields(body: str) -> list[tuple[str, str]]:
+    fields = []
+    for field in body.split("; "):
+        if field.startswith("("):
+            fields.append(("", field.strip("()*")))
+        else:
+            name, _, field_type = field.partition(" ")
+            fields.append((name, field_type))
+    return fields
+
+
 class Schema:
     """All of such texts: the parameter type of each method, and the shape of each type."""
 
@@ -43,6 +54,10 @@ class Schema:
         self._shapes: dict[str, Shape] = {}
         for line in text.splitlines():
             if not line or line.startswith("#"):
+                continue
+            left, more, right = line.partition(" += ")
+            if more:  # members that clients of earlier versions still send
+                self._fields[left] += _fields(right)
                 continue
             left, separator, right = line.partition(" = ")
             if separator:
@@ -58,14 +73,7 @@ class Schema:
         if body.startswith(("[]", "map[")):
             self._named[go_type] = body
             return
-        fields = []
-        for field in body.split("; "):
-            if field.startswith("("):
-                fields.append(("", field.strip("()*")))
-            else:
-                name, _, field_type = field.partition(" ")
-                fields.append((name, field_type))
-        self._fields[go_type] = fields
+        self._fields[go_type] = _fields(body)
 
     def type_of(self, method: str) -> str | None:
         """The parameter type of a method; every Ping takes `utils.CGREvent`; None for a method that is not listed."""
