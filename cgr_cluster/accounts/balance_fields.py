@@ -84,7 +84,7 @@ _FLAT = {
 def given_fields(flat: FlatBalance, balance: dict[str, Any] | None) -> dict[str, Any]:
     """What is given of a balance: the flat members, and over them the Balance object. A null is not given."""
     given = {name: getattr(flat, old) for old, name in _FLAT.items()}
-    given.update(balance or {})
+    given.update({name: value for name, value in (balance or {}).items() if value is not None})
     return {name: value for name, value in given.items() if value is not None}
 
 
