@@ -135,6 +135,7 @@ def main() -> None:
         bench = Bench()
         gc.collect()
         gc.freeze()
+        gc.set_threshold(50_000, 20, 100)  # as a worker does
         for kind in KINDS:
             requests = bench.requests(kind, arguments.rounds)
             if kind == arguments.profile:

@@ -49,6 +49,7 @@ from workers.store_link import StoreLink
 
 logger = logging.getLogger("cgr_cluster.worker")
 
+COLLECT_AFTER = (50_000, 20, 100)  # requests make no garbage in cycles: sessions in memory are not to be searched often
 FILE_THREADS = 2
 NETWORK_THREADS = 16  # calls to endpoints that may be slow or dead; they hold up nothing but each other
 REMIND_NS = 3 * 10**9  # a step without an answer for so long is sent again
@@ -102,6 +103,7 @@ class ShardProcess:
             self._decks.sweep(self.engine.generation)
         gc.collect()
         gc.freeze()
+        gc.set_threshold(*COLLECT_AFTER)
         logger.info("loaded %d shards in %.3f s", len(self.engine.shards), time.monotonic() - begin)
         context = self._context = zmq.Context()  # kept: one that is collected waits for sockets that are still open
         self._inlet = Inlet(context, self.options.mesh_address(self.number), self._mesh_frame)

@@ -7,6 +7,7 @@ from cgr_cluster.accounts.types import Account, Balance
 from cgr_cluster.rating.types import AccountSummary, BalanceSummary
 
 LISTED_TYPES = (DATA, SMS, MMS, VOICE, GENERIC, MONETARY)
+_MONEY = {MONETARY: None}.keys()
 
 
 def _summarised(balance: Balance, balance_type: str, initial: int, value: int) -> BalanceSummary:
@@ -29,7 +30,8 @@ def summarised(account: Account, before: Account | None = None) -> AccountSummar
     out: list[BalanceSummary] = []
     gone: list[BalanceSummary] = []
     lists = account.balances or {}
-    for kind in LISTED_TYPES:
+    only_money = lists.keys() <= _MONEY and earlier.keys() <= _MONEY  # most accounts
+    for kind in _MONEY if only_money else LISTED_TYPES:
         held = lists.get(kind)
         old = earlier.get(kind)
         if not held and not old:

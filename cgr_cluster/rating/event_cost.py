@@ -331,31 +331,40 @@ def _bare(timing: Timing) -> Timing:
 
 def without_orphans(cost: EventCost) -> EventCost:
     """`cost` with only those table entries that its charges refer to."""
-    bare = EventCost(cost.cgrid, cost.run_id, cost.start_time, account_summary=cost.account_summary)
     accounting: dict[str, BalanceCharge] = {}
-    rating: dict[str, RatingUnit] = {}
     waiting = [increment.accounting_id for charge in cost.charges for increment in charge.increments]
     ratings = {charge.rating_id for charge in cost.charges}
     while waiting:
         key = waiting.pop()
+        if key in accounting:
+            continue
         entry = cost.accounting.get(key)
-        if entry is not None and key not in accounting:
+        if entry is not None:
             accounting[key] = entry
             ratings.add(entry.rating_id)
             waiting.append(entry.extra_charge_id)
-    for key in cost.rating:
-        if key in ratings:
-            rating[key] = cost.rating[key]
-    bare.charges = cost.charges
-    bare.accounting = accounting
-    bare.rating = rating
-    bare.rating_filters = _used(cost.rating_filters, {unit.rating_filters_id for unit in rating.values()})
-    bare.rates = _used(cost.rates, {unit.rates_id for unit in rating.values()})
-    bare.timings = _used(cost.timings, {unit.timing_id for unit in rating.values()})
-    return bare
+    if len(accounting) == len(cost.accounting):
+        accounting = cost.accounting
+    rating = _used(cost.rating, ratings)
+    units = rating.values()
+    return EventCost(
+        cost.cgrid,
+        cost.run_id,
+        cost.start_time,
+        cost.charges,
+        cost.account_summary,
+        rating,
+        accounting,
+        _used(cost.rating_filters, {unit.rating_filters_id for unit in units}),
+        _used(cost.rates, {unit.rates_id for unit in units}),
+        _used(cost.timings, {unit.timing_id for unit in units}),
+    )
 
 
 def _used(table: dict[str, T], keys: set[str]) -> dict[str, T]:
+    """The entries of these keys; the table itself when it has no others."""
+    if table.keys() <= keys:
+        return table
     return {key: value for key, value in table.items() if key in keys}
 
 

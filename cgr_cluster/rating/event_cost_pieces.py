@@ -265,17 +265,15 @@ def add_rounding(cost: EventCost) -> tuple[EventCost, list[Increment]]:
     for the accounts to debit: their cost may be negative). Decimals 0 round to whole money.
 
     A charge of several repetitions is rounded as a whole; its increment goes to the last repetition, split off."""
+    differences = [_rounding_of(cost, charge) for charge in cost.charges]
+    if not any(differences):
+        return cost, []
     builder = Builder(cost)
     made = builder.done()
     charges: list[Charge] = []
     debits: list[Increment] = []
-    for charge in cost.charges:
+    for charge, difference in zip(cost.charges, differences, strict=True):
         payer = _money_of_first(cost, charge)
-        unit = cost.rating.get(charge.rating_id)
-        difference = 0
-        if payer is not None and unit is not None:
-            total = charge_cost_nano(charge) * charge.compress_factor
-            difference = round_nano(total, unit.rounding_decimals, unit.rounding_method) - total
         if not difference or payer is None:
             charges.append(charge)
             continue
@@ -289,6 +287,15 @@ def add_rounding(cost: EventCost) -> tuple[EventCost, list[Increment]]:
         )
     made.charges = charges
     return made, debits
+
+
+def _rounding_of(cost: EventCost, charge: Charge) -> int:
+    """What rounding adds to a charge as a whole, 0 when it is not rounded."""
+    unit = cost.rating.get(charge.rating_id)
+    if unit is None or _money_of_first(cost, charge) is None:
+        return 0
+    total = charge_cost_nano(charge) * charge.compress_factor
+    return round_nano(total, unit.rounding_decimals, unit.rounding_method) - total
 
 
 def _money_of_first(cost: EventCost, charge: Charge) -> BalanceCharge | None:
