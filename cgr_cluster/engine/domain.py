@@ -41,6 +41,10 @@ class Exclusive(msgspec.Struct, frozen=True, gc=False):
     text: str
 
 
+class Release(msgspec.Struct, frozen=True, gc=False):
+    text: str
+
+
 class Forward(msgspec.Struct, frozen=True, gc=False):
     owner: Owner
 
@@ -55,7 +59,7 @@ class Sleep(msgspec.Struct, frozen=True, gc=False):
     ns: int
 
 
-Command = Call | Together | Everywhere | Exclusive | Forward | Outside | Sleep
+Command = Call | Together | Everywhere | Exclusive | Release | Forward | Outside | Sleep
 Steps = Generator[Command, Any, T]
 
 
@@ -69,6 +73,10 @@ def everywhere(step_def: StepDef, *args: Any) -> Everywhere:
 
 def exclusive(text: str) -> Exclusive:
     return Exclusive(text)
+
+
+def release(text: str) -> Release:
+    return Release(text)
 
 
 def forward(owner: Owner) -> Forward:

@@ -30,6 +30,7 @@ from cgr_cluster.engine.domain import (
     Exclusive,
     Forward,
     Outside,
+    Release,
     Sleep,
     Together,
 )
@@ -207,6 +208,9 @@ class Runner:
                 outcome = None if operation.outstanding else operation.take_collected()
             elif isinstance(command, Exclusive):
                 outcome = (None, None) if self._lock(operation, command.text) else None
+            elif isinstance(command, Release):
+                self._release(operation, command.text)
+                outcome = (None, None)
             elif isinstance(command, Forward):
                 if not self._forward(operation, command.owner):
                     return
@@ -257,15 +261,21 @@ class Runner:
 
     def _drop(self, operation: Running) -> None:
         del self.running[operation.uid]
-        for text in operation.locks:
-            waiting = self._locks[text]
-            if waiting:
-                heir = waiting.popleft()
-                heir.locks.append(text)
-                self.engine.ready.append(lambda heir=heir: self._continue(heir, None, None))  # type: ignore[misc]
-            else:
-                del self._locks[text]
-        operation.locks = []
+        while operation.locks:
+            self._release(operation, operation.locks[-1])
+
+    def _release(self, operation: Running, text: str) -> None:
+        """Give a lock to the operation that has waited for it longest."""
+        if text not in operation.locks:
+            return
+        operation.locks.remove(text)
+        waiting = self._locks[text]
+        if waiting:
+            heir = waiting.popleft()
+            heir.locks.append(text)
+            self.engine.ready.append(lambda: self._continue(heir, None, None))
+        else:
+            del self._locks[text]
 
     def _broken(self, operation: Running) -> None:
         """An unexpected error: what its segment did is undone already; end the operation, so that nothing hangs."""

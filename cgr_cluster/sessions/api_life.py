@@ -6,7 +6,7 @@ from typing import Any
 
 from cgr_cluster.cdrs.pipeline import process_events
 from cgr_cluster.cdrs.stages import configured, stages_of
-from cgr_cluster.engine.domain import Operation, Steps, sleep
+from cgr_cluster.engine.domain import Operation, Steps, release, sleep
 from cgr_cluster.events.event import CGREvent
 from cgr_cluster.events.values import duration_of
 from cgr_cluster.rpc.errors import ApiError, missing, partially_executed
@@ -24,6 +24,7 @@ from cgr_cluster.sessions.life import (
     make_session,
     one_shot_end,
     one_shot_message,
+    turn_of,
     update_session,
     with_cgrid,
 )
@@ -241,6 +242,7 @@ def _terminate(op: Operation, event: CGREvent, force_duration: bool) -> Steps[No
     pause, following = MS, MS
     for attempt in range(session_settings(op.generation).terminate_attempts):
         if attempt:
+            yield release(turn_of(request.cgrid))  # an initiate that is on its way comes first
             yield sleep(pause)
             pause, following = following, pause + following
         reply: Reply = yield from end_session(op, event, request)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from cgr_cluster.chargers.runs import ChargingRun, charge_runs
-from cgr_cluster.engine.domain import Call, Operation, Steps, sleep
+from cgr_cluster.engine.domain import Call, Operation, Steps, exclusive, sleep
 from cgr_cluster.engine.owner import Owner, account_owner, registry_owner
 from cgr_cluster.events.event import CGREvent
 from cgr_cluster.rpc.errors import ApiError
@@ -159,8 +159,15 @@ def interval_of(op: Operation, event: CGREvent) -> int:
         raise ApiError(f"RALS_ERROR:{error.text}") from error
 
 
+def turn_of(cgrid: str) -> str:
+    """What an operation holds while it works on a session: requests for it that reach this worker one after the other
+    (such as those of one connection, which are not waited for) keep their order."""
+    return f"session {cgrid}"
+
+
 def initiate_session(op: Operation, session: Session, usage: Usage) -> Steps[Reply]:
     """Register a session and do its first update pass. The reply is DONE or EXISTS."""
+    yield exclusive(turn_of(session.cgrid))
     while True:
         number = yield from claim_for(session.cgrid, session.home)
         if not number:
@@ -214,6 +221,7 @@ def moved(op: Operation, session_home: Owner, cgrid: str, initial: str) -> Steps
 def update_session(op: Operation, event: CGREvent, usage: Usage) -> Steps[Reply]:
     """An update pass of the event's session; ABSENT when there is none."""
     cgrid = with_cgrid(event)
+    yield exclusive(turn_of(cgrid))
     initial = initial_cgrid_of(event.event)
     request = UpdateRequest(cgrid, initial, event.event, event.opts, usage, chargeable(event.opts), op.uid)
     reply: Reply = yield from at_home(event, cgrid, initial, lambda home: update.at(home, request))
@@ -227,6 +235,7 @@ def update_session(op: Operation, event: CGREvent, usage: Usage) -> Steps[Reply]
 
 def end_session(op: Operation, event: CGREvent, request: EndRequest) -> Steps[Reply]:
     """End the event's session; ABSENT when there is none. The reply has the closed session."""
+    yield exclusive(turn_of(request.cgrid))
     reply: Reply = yield from at_home(event, request.cgrid, request.initial_cgrid, lambda home: end.at(home, request))
     if reply.moved and reply.home is not None:
         yield from moved(op, reply.home, request.cgrid, request.initial_cgrid)
@@ -241,6 +250,7 @@ def end_session(op: Operation, event: CGREvent, request: EndRequest) -> Steps[Re
 def find_for_cdr(op: Operation, event: CGREvent) -> Steps[Session | None]:
     """The active or closed session that a CDR is for (30.8)."""
     cgrid = with_cgrid(event)
+    yield exclusive(turn_of(cgrid))
     initial = initial_cgrid_of(event.event)
     found: Found = yield from at_home(
         event, cgrid, initial, lambda home: for_cdr.at(home, cgrid, initial, event.event, op.uid)
