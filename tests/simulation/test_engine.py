@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from cgr_cluster.engine import runner
+from cgr_cluster.engine.shard import Shard
 from cgr_cluster.node.node import Node
 from tests.simulation import toy
 
@@ -129,6 +130,20 @@ def test_invariant_16_a_shard_is_what_its_export_loads_to() -> None:
         copy = type(shard)(shard.number)
         copy.load(shard.export())
         assert copy.export() == shard.export()
+
+
+def test_invariant_16_is_shown_to_fail_when_an_export_forgets_a_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    export = Shard.export
+    monkeypatch.setattr(Shard, "export", lambda shard: [r for r in export(shard) if not r[0].startswith("timer/")])
+    node = new_node(1)
+    result(node, "Toy.Deposit", {"purse": "p1"})
+    shards = node.workers[0].engine.shards.values()
+    lost = []
+    for shard in shards:
+        copy = type(shard)(shard.number)
+        copy.load(shard.export())
+        lost += sorted(set(export(shard)) - set(export(copy)))
+    assert [name for name, _ in lost] == ["timer/interest/p1"]
 
 
 def test_an_unexpected_error_drops_the_whole_request_and_the_next_one_works() -> None:
