@@ -32,7 +32,17 @@ class Hello(msgspec.Struct, array_like=True, tag=0, gc=False):
     answer: bool
 
 
-MeshMessage = Hello | ForwardedRequest | ForwardedAnswer | StepRequest | StepReply | StepMoved | Forget | Changeset | ChangesetDone
+MeshMessage = (
+    Hello
+    | ForwardedRequest
+    | ForwardedAnswer
+    | StepRequest
+    | StepReply
+    | StepMoved
+    | Forget
+    | Changeset
+    | ChangesetDone
+)
 
 encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[MeshMessage]).decode

@@ -99,21 +99,25 @@ async def cdrs_of(connections: Connections, run: str, take: object) -> int:
     """Hand every CDR of the run to `take`, page by page in storage order; how many there were. Raises CallFailedError."""
     assert callable(take)
     count = 0
-    after = 0
+    last = 0
+    at_last: set[str] = set()  # two shards may give one OrderID: a page begins with the one that ended the page before
     while True:
-        params = {"OriginHosts": [run], "OrderBy": "OrderID", "Limit": PAGE, "ExtraArgs": {"OrderIDStart": after}}
+        params = {"OriginHosts": [run], "OrderBy": "OrderID", "Limit": PAGE, "ExtraArgs": {"OrderIDStart": last}}
         result, error = await connections.read("CDRsV1.GetCDRs", params)
         if error == "SERVER_ERROR: NOT_FOUND":
             return count
         if error is not None:
             raise CallFailedError(f"CDRsV1.GetCDRs: {error}")
         page = _decode_page(result)
-        for cdr in page:
+        new = [cdr for cdr in page if cdr.OrderID != last or cdr.OriginID not in at_last]
+        for cdr in new:
             take(cdr)
-        count += len(page)
-        if len(page) < PAGE:
+        count += len(new)
+        if len(page) < PAGE or not new:
             return count
-        after = page[-1].OrderID + 1
+        if page[-1].OrderID != last:
+            last, at_last = page[-1].OrderID, set()
+        at_last.update(cdr.OriginID for cdr in page if cdr.OrderID == last)
 
 
 class Sheet:
