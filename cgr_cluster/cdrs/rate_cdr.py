@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from cgr_cluster.accounts.steps import debit, debit_monetary, refund_increments
-from cgr_cluster.actions.dynaprepaid import run_dynaprepaid_plans
+from cgr_cluster.actions.dynaprepaid import make_account
 from cgr_cluster.cdrs.conversion import RATED_ANEW
 from cgr_cluster.cdrs.session_costs import look_up
 from cgr_cluster.cdrs.types import CDR, NOT_RATED_NANO, SessionCost
@@ -15,12 +15,13 @@ from cgr_cluster.rating.call_cost import call_cost
 from cgr_cluster.rating.event_cost import cost_nano, event_cost_of, usage_ns
 from cgr_cluster.rating.event_cost_pieces import increments_of
 from cgr_cluster.rating.types import CallCost, CallDescriptor, EventCost, Increment
-from cgr_cluster.rpc.errors import ApiError, missing
+from cgr_cluster.rpc.errors import ApiError
 
 log = logging.getLogger(__name__)
 
-KEEPS_DETAILS = frozenset(("*prepaid", "*postpaid", "*pseudoprepaid"))
-PREPAID = frozenset(("*prepaid", "prepaid"))
+# `*dynaprepaid` is treated as `*prepaid`, else a session would be paid again by its CDR (30.16)
+KEEPS_DETAILS = frozenset(("*prepaid", "*postpaid", "*pseudoprepaid", "*dynaprepaid"))
+PREPAID = frozenset(("*prepaid", "*dynaprepaid", "prepaid"))
 DEBITED = frozenset(("*prepaid", "*postpaid", "*pseudoprepaid", "*dynaprepaid", "prepaid", "postpaid", "pseudoprepaid"))
 CDRS = "*cdrs"
 
@@ -119,9 +120,7 @@ def _debit(op: Operation, cdr: CDR) -> Steps[CallCost]:
     except ApiError as error:
         if cdr.request_type != "*dynaprepaid" or error.text != "ACCOUNT_NOT_FOUND":
             raise
-    if not op.generation.config("cdrs").get("scheduler_conns"):
-        raise missing(["connIDs"])
-    yield from run_dynaprepaid_plans(op, cdr.tenant, cdr.account)
+    yield from make_account(op, "cdrs", cdr.tenant, cdr.account)
     cost = yield command
     return cost
 

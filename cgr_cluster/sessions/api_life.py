@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cgr_cluster.actions.dynaprepaid import NotMadeError
 from cgr_cluster.cdrs.pipeline import process_events
 from cgr_cluster.cdrs.stages import configured, stages_of
 from cgr_cluster.engine.domain import Operation, Steps, release, sleep
@@ -37,7 +38,6 @@ from cgr_cluster.sessions.params import (
     UpdateArgs,
     event_of,
 )
-from cgr_cluster.sessions.provision import ProvisionError
 from cgr_cluster.sessions.reading import (
     chargeable,
     initial_cgrid_of,
@@ -78,7 +78,7 @@ def max_usages(op: Operation, event: CGREvent) -> Steps[list[tuple[str, int]]]:
     session = make_session(op, event, False, 0)
     try:
         return (yield from authorized(op, session, asked))
-    except ProvisionError:
+    except NotMadeError:
         raise
     except ApiError as error:
         raise rals_error(error.text) from error

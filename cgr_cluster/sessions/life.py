@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from cgr_cluster.actions.dynaprepaid import make_account
 from cgr_cluster.chargers.runs import ChargingRun, charge_runs
 from cgr_cluster.engine.domain import Call, Operation, Steps, exclusive, sleep
 from cgr_cluster.engine.owner import Owner, account_owner, registry_owner
@@ -20,7 +21,6 @@ from cgr_cluster.sessions import charging
 from cgr_cluster.sessions.build import build_session
 from cgr_cluster.sessions.charging import Charging, Usage
 from cgr_cluster.sessions.handover import leave_costs
-from cgr_cluster.sessions.provision import provision
 from cgr_cluster.sessions.reading import cgrid_of, chargeable, debit_interval, initial_cgrid_of, text_field
 from cgr_cluster.sessions.registry import claim_for, release, where
 from cgr_cluster.sessions.settings import session_settings
@@ -78,7 +78,7 @@ def through_steps(op: Operation, work: Charging[T]) -> Steps[T]:
         while True:
             try:
                 if isinstance(call, charging.Provision):
-                    yield from provision(op, call.tenant, call.account)
+                    yield from make_account(op, "sessions", call.tenant, call.account)
                     result = None
                 else:
                     owner = account_owner(call.descriptor.tenant, call.descriptor.account)

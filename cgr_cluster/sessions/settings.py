@@ -29,7 +29,6 @@ class SessionSettings(msgspec.Struct, frozen=True):
     store_session_costs: bool
     chargers_connected: bool
     cdrs_connected: bool
-    scheduler_connected: bool
     node_id: str
     default_category: str
     zone: str
@@ -67,7 +66,6 @@ def _read(generation: GenerationView) -> SessionSettings:
         store_session_costs=bool(config.get("store_session_costs")),
         chargers_connected=bool(config.get("chargers_conns", True)),
         cdrs_connected=bool(config.get("cdrs_conns", True)),
-        scheduler_connected=bool(config.get("scheduler_conns")),
         node_id=text_of(general.get("node_id", "")),
         default_category=text_of(general.get("default_category", "call")),
         zone=text_of(general.get("default_timezone", "UTC")),

@@ -115,6 +115,20 @@ def test_a_crash_at_any_event_changes_nothing(first: int) -> None:
     assert (money(node, RETAIL), money(node, reseller)) == (9.25, 0.25)
 
 
+@pytest.mark.parametrize("request_type", ["*prepaid", "*dynaprepaid"])
+def test_the_record_of_a_session_costs_what_the_session_has_debited(request_type: str) -> None:
+    """30.16: a `*dynaprepaid` session is not paid a second time by its CDR."""
+    node, reseller = prepared(1)
+    call = event("c", RequestType=request_type, Usage="60s")
+    ok(node, "SessionSv1.InitiateSession", {"InitSession": True, "Event": call})
+    ok(node, "SessionSv1.TerminateSession", {"TerminateSession": True, "Event": {**call, "Usage": "40s"}})
+    balances = money(node, RETAIL), money(node, reseller)
+    assert balances == (9.6, 0.6)
+    ok(node, "SessionSv1.ProcessCDR", {"Event": call})
+    assert (money(node, RETAIL), money(node, reseller)) == balances
+    assert [cdr["Cost"] for cdr in ok(node, "CDRsV1.GetCDRs", {})] == [0.4, 0.4]
+
+
 def test_two_requests_of_one_session_at_once_are_charged_one_after_the_other() -> None:
     node, reseller = prepared(3)
     ok(node, "SessionSv1.InitiateSession", {"InitSession": True, "Event": event("c", Usage="10s")})
