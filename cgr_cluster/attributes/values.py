@@ -7,9 +7,10 @@ from collections.abc import Callable
 from cgr_cluster.attributes.types import Attribute
 from cgr_cluster.events.durations import format_duration
 from cgr_cluster.events.instant import Instant
+from cgr_cluster.events.rules import Value
 from cgr_cluster.events.times import format_instant, parse_time
 from cgr_cluster.events.values import text_of
-from cgr_cluster.filters.paths import MISSING, Value, compile_value
+from cgr_cluster.filters.paths import MISSING, compile_value
 from cgr_cluster.filters.view import View
 from cgr_cluster.rpc.errors import ApiError, not_found
 

@@ -21,8 +21,16 @@ MAX_NS = (1 << 63) - 1
 UNLIMITED = "*unlimited"
 UNLIMITED_NS = -1
 
+
+class Duration(int):
+    """Nanoseconds that read as a duration where a value becomes text (41 §1); a plain number everywhere else."""
+
+    __slots__ = ()
+
+
 _PAIR = re.compile(r"([0-9]*)(?:(\.)([0-9]*))?([^0-9.]*)")
 _PLAIN_NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
+_OTHER_NUMBER = re.compile(rf"{_PLAIN_NUMBER.pattern}[eE][-+]?[0-9]+|[-+]?(?:inf|infinity|nan)", re.IGNORECASE)
 
 
 def quote(text: str) -> str:
@@ -95,6 +103,8 @@ def parse_duration(text: str) -> int:
         if not -MAX_NS - 1 <= value <= MAX_NS:
             raise _invalid(text + "ns")
         return value
+    if _OTHER_NUMBER.fullmatch(text):  # what reads as a number gets its unit, and then is no duration
+        return parse_go_duration(text + "ns")
     return parse_go_duration(text)
 
 

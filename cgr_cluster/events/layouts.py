@@ -15,11 +15,11 @@ from cgr_cluster.rpc.errors import ApiError
 
 RFC3339 = "2006-01-02T15:04:05Z07:00"
 
-_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
+MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
            "November", "December")  # fmt: skip
-_DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
+DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 _ELEMENT = re.compile(
-    r"January|Jan(?![a-z])|Monday|Mon(?![a-z])|MST|2006|_2(?!006)|01|02|03|04|05|06|15|PM|pm"
+    r"January|Jan(?![a-z])|Monday|Mon(?![a-z])|MST|2006|__2|_2(?!006)|002|01|02|03|04|05|06|15|PM|pm"
     r"|Z07:00|Z0700|Z07|-07:00|-0700|-07|[.,]0+(?![0-9])|[.,]9+(?![0-9])|1|2|3|4|5"
 )
 _DAYS_IN_MONTH = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
@@ -43,10 +43,11 @@ def days_in(month: int, year: int) -> int:
 class Fields:
     """What was read. `offset_s` is None when the text names no offset."""
 
-    __slots__ = ("day", "hour", "minute", "month", "nanos", "offset_s", "pm", "second", "year")
+    __slots__ = ("day", "day_of_year", "hour", "minute", "month", "nanos", "offset_s", "pm", "second", "year")
 
     def __init__(self) -> None:
         self.year, self.month, self.day = 0, 1, 1
+        self.day_of_year: int | None = None
         self.hour, self.minute, self.second, self.nanos = 0, 0, 0, 0
         self.pm: bool | None = None
         self.offset_s: int | None = None
@@ -66,7 +67,7 @@ class _RangeError(Exception):
 
 
 @lru_cache(maxsize=256)
-def _elements(layout: str) -> tuple[tuple[str, str], ...]:
+def elements_of(layout: str) -> tuple[tuple[str, str], ...]:
     """(literal text before, element) in order; the last element is ""."""
     out = []
     position = 0
@@ -164,6 +165,13 @@ def _zone_name(fields: Fields, text: str) -> str:
     return text[found.end() :]
 
 
+def _day_of_year(text: str, padded: bool) -> tuple[int, str]:
+    digits = text[:3].lstrip(" ") if padded else text[:3]
+    if len(text) < 3 or not (digits.isdigit() and digits.isascii()):
+        raise _UnfitError
+    return int(digits), text[3:]
+
+
 def _read(fields: Fields, element: str, text: str, following: str) -> str:
     """Read one element off `text` into `fields`; answers what is left."""
     if element == "2006":
@@ -180,12 +188,14 @@ def _read(fields: Fields, element: str, text: str, following: str) -> str:
         if not 1 <= fields.month <= 12:
             raise _RangeError("month")
     elif element in ("January", "Jan"):
-        index, text = _name(text, _MONTHS, element == "Jan")
+        index, text = _name(text, MONTHS, element == "Jan")
         fields.month = index + 1
     elif element in ("Monday", "Mon"):
-        _, text = _name(text, _DAYS, element == "Mon")
+        _, text = _name(text, DAYS, element == "Mon")
     elif element in ("02", "_2", "2"):
         fields.day, text = _number(text[1:] if element == "_2" and text[:1] == " " else text, element == "02")
+    elif element in ("002", "__2"):
+        fields.day_of_year, text = _day_of_year(text, element == "__2")
     elif element == "15":
         fields.hour, text = _ranged(text, False, 24, "hour")
     elif element in ("03", "3"):
@@ -212,7 +222,7 @@ def read_layout(layout: str, text: str) -> Fields:
     `parsing time "x": month out of range` or `parsing time "x": extra text: "rest"`."""
     fields = Fields()
     rest = text
-    elements = _elements(layout)
+    elements = elements_of(layout)
     for number, (literal, element) in enumerate(elements):
         for char in literal:
             if rest[:1] != char:
@@ -231,9 +241,34 @@ def read_layout(layout: str, text: str) -> Fields:
         raise ApiError(f"parsing time {quote(text)}: extra text: {quote(rest)}")
     if fields.pm is not None:
         fields.hour = fields.hour % 12 + (12 if fields.pm else 0)
+    if fields.day_of_year is not None:
+        _date_of_day(fields, text, elements)
     if not 1 <= fields.day <= days_in(fields.month, fields.year):
         raise ApiError(f"parsing time {quote(text)}: day out of range")
     return fields
+
+
+def _kinds_of_date(elements: tuple[tuple[str, str], ...]) -> tuple[bool, bool]:
+    """Whether a layout names the month, and the day of the month."""
+    names = {element for _, element in elements}
+    return not names.isdisjoint(("January", "Jan", "01", "1")), not names.isdisjoint(("02", "_2", "2"))
+
+
+def _date_of_day(fields: Fields, text: str, elements: tuple[tuple[str, str], ...]) -> None:
+    """Month and day by the day of the year; those that the text names must agree."""
+    assert fields.day_of_year is not None
+    month, day = 1, fields.day_of_year
+    while month <= 12 and day > days_in(month, fields.year):
+        day -= days_in(month, fields.year)
+        month += 1
+    if day < 1 or month > 12:
+        raise ApiError(f"parsing time {quote(text)}: day-of-year out of range")
+    named_month, named_day = _kinds_of_date(elements)
+    if named_month and fields.month != month:
+        raise ApiError(f"parsing time {quote(text)}: day-of-year does not match month")
+    if named_day and fields.day != day:
+        raise ApiError(f"parsing time {quote(text)}: day-of-year does not match day")
+    fields.month, fields.day = month, day
 
 
 def _unparsed(layout: str, text: str, rest: str, element: str) -> ApiError:

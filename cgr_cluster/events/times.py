@@ -14,6 +14,7 @@ from cgr_cluster.rpc.errors import ApiError
 
 _EPOCH = datetime(1970, 1, 1)
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
+FIRST_S = -62_135_424_000  # two days into the first year, which any zone can tell
 
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _CLOCK = r"[0-9]{2}:[0-9]{2}:[0-9]{2}"
@@ -62,7 +63,7 @@ def offset_at(unix_s: int, zone: str) -> int:
     info = zone_of(zone)
     if info is timezone.utc:
         return 0
-    offset = datetime.fromtimestamp(unix_s, info).utcoffset()
+    offset = datetime.fromtimestamp(max(unix_s, FIRST_S), info).utcoffset()
     return int(offset.total_seconds()) if offset is not None else 0
 
 
@@ -80,6 +81,11 @@ def _of_local(fields: Fields, zone: str) -> Instant:
     delta = wall.utcoffset()
     offset = int(delta.total_seconds()) if delta is not None else 0
     return Instant(fields.local_seconds() - offset, fields.nanos, offset)
+
+
+def instant_of_fields(fields: Fields, zone: str) -> Instant:
+    """The instant of fields that were read by a layout; `zone` holds where they name none."""
+    return instant_of(fields) if fields.offset_s is not None else _of_local(fields, zone)
 
 
 def _wall(ns: int, zone: str) -> Fields:
@@ -182,7 +188,7 @@ def parse_time(text: str, now_ns: int, zone: str = "UTC") -> Instant:
                 fields = _read_as(layout, text.rsplit(" ", 1)[0], text)
             else:
                 fields = read_layout(layout, text)
-            return instant_of(fields) if fields.offset_s is not None else _of_local(fields, zone)
+            return instant_of_fields(fields, zone)
     raise ApiError("Unsupported time format")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from cgr_cluster.events.durations import parse_duration
+from cgr_cluster.events.durations import Duration, format_duration, parse_duration
 from cgr_cluster.events.instant import Instant
 from cgr_cluster.events.times import format_instant, parse_time
 from cgr_cluster.rpc.errors import ApiError
@@ -100,7 +100,8 @@ def number_text(value: float) -> str:
 
 
 def text_of(value: Any) -> str:
-    """Any value as text: numbers without exponent, `true`/`false`, null as "", lists and maps as compact JSON."""
+    """Any value as text: numbers without exponent, `true`/`false`, null as "", durations `1m30s` (-1 ns is `-1`), times in
+    whole seconds, lists and maps as compact JSON (41 §1)."""
     if isinstance(value, str):
         return value
     if value is None:
@@ -109,10 +110,12 @@ def text_of(value: Any) -> str:
         return "true"
     if value is False:
         return "false"
+    if isinstance(value, Duration):
+        return format_duration(value) if value != -1 else "-1"
     if isinstance(value, int | float):
         return number_text(value)
     if isinstance(value, Instant):
-        return format_instant(value)
+        return format_instant(Instant(value.seconds, 0, value.offset_s))
     return json_text(value)
 
 

@@ -1,15 +1,16 @@
-"""Paths and values of rules: `~*req.Field`, constants, search-and-replace (spec chapter 50, section 2.2).
+"""Paths and values of rules: `~*req.Field`, constants, search-and-replace, converters (spec chapters 50 §2.2 and 41 §1).
 
 A rule text is compiled once into a function of a view. What is not there is `MISSING`, never an exception; errors of the
-chapter are `ApiError`s.
+chapters are `ApiError`s.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
+from cgr_cluster.events.rules import Nested, Rule, Value, parse_rule
 from cgr_cluster.events.values import text_of
 from cgr_cluster.filters.view import View
 from cgr_cluster.rpc.errors import ApiError
@@ -24,68 +25,65 @@ MISSING: Any = _Missing()
 Reader = Callable[[View], Any]
 
 _LIVE = frozenset({"*accounts", "*stats", "*resources", "*trends", "*rankings", "*libphonenumber", "*asm"})
-_REPLACE = re.compile(r":s/((?:[^/\\]|\\.)*)/((?:[^/\\]|\\.)*)/")
-
-
-class Value:
-    """A compiled rule. `constant` is its text when it is no path, else None; `read` gives the value or MISSING."""
-
-    __slots__ = ("constant", "read")
-
-    def __init__(self, constant: str | None, read: Reader) -> None:
-        self.constant = constant
-        self.read = read
 
 
 def compile_value(rule: str) -> Value:
     """The value of a rule. Raises the errors of a bad converter or expression (50 §2.2, 5.1 check 3)."""
-    _refuse_converters(rule)
-    if not rule.startswith("~"):
-        return Value(rule, lambda view: rule)
-    path, replacements = _split_replacements(rule[1:])
-    read = _compile_path(path)
-    if not replacements:
-        return Value(None, read)
+    return _compile(rule, _compile_path)
 
-    def replaced(view: View) -> Any:
+
+def compile_constant(rule: str) -> Value:
+    """The value of a rule whose paths see an empty source: they give an empty text (41 §3, `*constant`)."""
+    return _compile(rule, lambda path: lambda view: "")
+
+
+def _compile(text: str, reader_of: Callable[[str], Reader]) -> Value:
+    rule = parse_rule(text)
+    if isinstance(rule, Nested):
+        return _compile_nested(rule, reader_of)
+    if rule.path is not None:
+        return Value(None, _reading(rule, reader_of(rule.path)))
+    constant = rule.constant
+    if not rule.converters:
+        return Value(constant, lambda view: constant)
+    return Value(None, lambda view: rule.finished(constant, view))
+
+
+def _reading(rule: Rule, read: Reader) -> Reader:
+    if not rule.replacements and not rule.converters:
+        return read
+
+    def finished(view: View) -> Any:
         value = read(view)
-        if value is MISSING:
-            return MISSING
-        text = text_of(value)
-        for pattern, template in replacements:
-            text = pattern.sub(template, text, count=1) if pattern.search(text) else text
-        return text
+        return MISSING if value is MISSING else rule.finished(value, view)
 
-    return Value(None, replaced)
+    return finished
 
 
-def compile_pattern(text: str) -> re.Pattern[str]:
-    """An RE2 expression. Raises `error parsing regexp: ...`."""
-    try:
-        return re.compile(text.replace(r"\z", r"\Z"))
-    except re.error as error:
-        raise ApiError(f"error parsing regexp: {error}") from error
+@lru_cache(maxsize=4096)
+def _compile_pasted(text: str) -> Value:
+    """A rule that the paste into another one has made: few texts come again and again."""
+    return compile_value(text)
 
 
-def _refuse_converters(rule: str) -> None:
-    at = rule.find("{*")
-    if at < 0:
-        return
-    if not rule.endswith("}"):
-        raise ApiError(f"invalid converter terminator in rule: {rule}")
-    name = rule[at + 1 : -1].split("&", 1)[0]
-    raise ApiError(f"invalid converter value in string: <{name}>, err: unsupported converter definition: <{name}>")
+def _compile_nested(nested: Nested, reader_of: Callable[[str], Reader]) -> Value:
+    """The inner value is pasted in, then the whole is a rule, which may have another `<...>`."""
+    inner = [_compile(rule, reader_of) for rule in nested.rules]
+    before, after = nested.before, nested.after
+    if not inner:
+        return Value("", lambda view: "")
+    compile_whole = _compile_pasted if reader_of is _compile_path else compile_constant
 
+    def read(view: View) -> Any:
+        pasted = ""
+        for value in inner:
+            found = value.read(view)
+            if found is MISSING:
+                return MISSING
+            pasted += text_of(found)
+        return compile_whole(f"{before}{pasted}{after}").read(view)
 
-def _split_replacements(path: str) -> tuple[str, list[tuple[re.Pattern[str], str]]]:
-    found = list(_REPLACE.finditer(path))
-    if not found:
-        return path, []
-    replacements = [
-        (compile_pattern(m[1].replace("\\/", "/")), re.sub(r"\$\{?(\w+)\}?", r"\\g<\1>", m[2].replace("\\/", "/")))
-        for m in found
-    ]
-    return path[: found[0].start()], replacements
+    return Value(None, read)
 
 
 def split_path(path: str) -> list[str]:
@@ -105,12 +103,19 @@ def split_path(path: str) -> list[str]:
     return parts
 
 
+_MAPS: dict[str, Reader] = {
+    "*req": lambda view: view.event,
+    "*opts": lambda view: view.opts,
+    "*vars": lambda view: MISSING if view.variables is None else view.variables,
+}
+
+
 def _compile_path(path: str) -> Reader:
-    if "<" in path:
-        return _dynamic(path)
     root, *parts = split_path(path)
     if root == "*tenant" and not parts:
         return lambda view: view.tenant if view.tenant_path else MISSING
+    if not parts and root in _MAPS:
+        return _MAPS[root]
     if not parts:
         raise_at_use = ApiError(f"invalid fieldname <[{root}]>")
 
@@ -118,7 +123,7 @@ def _compile_path(path: str) -> Reader:
             raise raise_at_use
 
         return fail
-    if root in ("*req", "*opts", "*vars"):
+    if root in _MAPS:
         return _of_map(root, parts)
     if root in _LIVE:
         names = tuple(parts)
@@ -173,32 +178,3 @@ def walk(value: Any, steps: list[str]) -> Any:
         if value is MISSING:
             return MISSING
     return value
-
-
-def _dynamic(path: str) -> Reader:
-    """A path with `<...>` parts: each is evaluated and pasted in, then the whole is parsed when it is used."""
-    pieces: list[Any] = []
-    rest = path
-    while "<" in rest:
-        before, _, rest = rest.partition("<")
-        inner, closed, rest = rest.partition(">")
-        if not closed:
-            raise ApiError(f"invalid fieldname <[{path}]>")
-        pieces.append(before)
-        pieces.append([compile_value(piece) for piece in inner.split(";")])
-    pieces.append(rest)
-
-    def read(view: View) -> Any:
-        text = ""
-        for piece in pieces:
-            if isinstance(piece, str):
-                text += piece
-                continue
-            for value in piece:
-                inside = value.read(view)
-                if inside is MISSING:
-                    return MISSING
-                text += text_of(inside)
-        return _compile_path(text)(view)
-
-    return read

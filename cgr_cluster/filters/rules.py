@@ -6,9 +6,11 @@ import ipaddress
 from collections.abc import Callable
 from typing import Any
 
+from cgr_cluster.events.expressions import Expression
+from cgr_cluster.events.rules import Value
 from cgr_cluster.events.times import parse_time
 from cgr_cluster.events.values import text_of
-from cgr_cluster.filters.paths import MISSING, Value, compile_pattern, compile_value, split_path
+from cgr_cluster.filters.paths import MISSING, compile_value, split_path
 from cgr_cluster.filters.timings import active_at
 from cgr_cluster.filters.types import Rule
 from cgr_cluster.filters.typing_rules import compare, equal, typed
@@ -185,8 +187,8 @@ def rsr_pattern(pattern: str) -> Pattern:
         inner = rsr_pattern(pattern[1:])
         return lambda text, now_ns: not inner(text, now_ns)
     if pattern.startswith("~"):
-        expression = compile_pattern(pattern[1:])
-        return lambda text, now_ns: expression.search(text) is not None
+        expression = Expression(pattern[1:])
+        return lambda text, now_ns: expression.found_in(text)
     for sign, kind in ((">=", "*gte"), ("<=", "*lte"), (">", "*gt"), ("<", "*lt")):
         if pattern.startswith(sign):
             return _rsr_comparison(kind, pattern[len(sign) :])
@@ -215,14 +217,14 @@ def _rsr_comparison(kind: str, wanted: str) -> Pattern:
 
 def _regex(kind: str, rule: Rule) -> Test:
     read = _element(rule).read
-    patterns = [compile_pattern(value) for value in rule.values]
+    patterns = [Expression(value) for value in rule.values]
 
     def test(view: View) -> bool:
         found = read(view)
         if found is MISSING:
             return False
         text = text_of(found)
-        return any(pattern.search(text) is not None for pattern in patterns)
+        return any(pattern.found_in(text) for pattern in patterns)
 
     return test
 
@@ -322,7 +324,7 @@ def check_compiles(rule: Rule) -> None:
     if rule.type.removeprefix("*not").removeprefix("*").removeprefix("ni") not in ("exists", "empty"):
         for value in rule.values:
             if rule.type in ("*regex", "*notregex"):
-                compile_pattern(value)
+                Expression(value)
             elif rule.type in ("*rsr", "*notrsr"):
                 rsr_pattern(value)
             elif value or rule.type not in ("*ai", "*notai"):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any, Protocol
 
 from cgr_cluster.engine.domain import GenerationView
+from cgr_cluster.events.values import json_text
 
 
 class Live(Protocol):
@@ -19,7 +21,7 @@ class View:
     """`tenant_path`: whether `~*tenant` can be read (attributes only). `now_ns` is the wall clock, for activation
     intervals of filters. `live` None: no such source is connected."""
 
-    __slots__ = ("event", "generation", "live", "now_ns", "opts", "tenant", "tenant_path", "variables")
+    __slots__ = ("_random", "event", "generation", "live", "now_ns", "opts", "tenant", "tenant_path", "variables")
 
     def __init__(
         self,
@@ -41,3 +43,19 @@ class View:
         self.variables = variables
         self.tenant_path = tenant_path
         self.live = live
+        self._random: Random | None = None
+
+    @property
+    def zone(self) -> str:
+        """The zone of times that name none."""
+        return self.generation.derived(_default_zone, "config")
+
+    def random_number(self) -> int:
+        """The next number in 0..2^63; the numbers are the same when the same event is looked at again."""
+        if self._random is None:
+            self._random = Random(f"{self.now_ns} {self.tenant} {json_text(self.event)}")
+        return self._random.getrandbits(63)
+
+
+def _default_zone(generation: GenerationView) -> str:
+    return str(generation.config("general").get("default_timezone") or "Local")

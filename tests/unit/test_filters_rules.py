@@ -157,7 +157,7 @@ def test_destinations_and_replacement_in_named_filters() -> None:
         ((Rule("*string", "", ("1",)),), "empty RSRParser in rule: <>"),
         ((Rule("*string", "~*req.A{*nope}", ("1",)),),
          "invalid converter value in string: <*nope>, err: unsupported converter definition: <*nope>"),
-        ((Rule("*string", "~*req.A{*nope", ("1",)),), "invalid converter terminator in rule: ~*req.A{*nope"),
+        ((Rule("*string", "~*req.A{*nope", ("1",)),), "invalid converter terminator in rule: <~*req.A{*nope>"),
     ],
 )  # fmt: skip
 def test_checks_of_stored_filters(rules: tuple[Rule, ...], error: str) -> None:
