@@ -19,7 +19,7 @@ class Running:
     __slots__ = (
         "_ids", "_raises", "args", "changes", "collected", "connection", "counter", "deadline_ns", "dirty", "generation", "generator", "home", "hops",
         "intent_length", "journal", "locks", "method", "name", "now_ns", "origin", "outstanding", "owner", "remote", "replay",
-        "reply_to", "slots", "uid", "waiting_since_ns",
+        "reply_to", "resumed", "slots", "uid", "waiting_since_ns",
     )  # fmt: skip
 
     def __init__(
@@ -49,6 +49,7 @@ class Running:
         self.collected: list[Any] | None = None  # results of Together and Everywhere; None: a single result is awaited
         self.locks: list[str] = []
         self.dirty = False  # has changed something that must not be lost or done twice
+        self.resumed = False  # runs again: steps beyond its journal may have been done already
         self.intent_length = -1  # journal length in the logged intent, -1: none logged
         self.remote: list[tuple[int, int]] = []  # (shard, number) of steps done elsewhere
         self.waiting_since_ns = now_ns

@@ -99,6 +99,7 @@ class Runner:
             uid, intent.origin, intent.name, intent.args, intent.now_ns, intent.connection, intent.hops, shard
         )
         operation.dirty = True
+        operation.resumed = True
         operation.intent_length = len(intent.journal)
         operation.replay = {entry.number: entry for entry in intent.journal}
         if intent.origin == "request":
@@ -316,6 +317,10 @@ class Runner:
                 operation.outstanding[number] = "a move"
                 engine.defer(waits, lambda: self._do_now(operation, call, number))
                 return None
+        if operation.resumed:
+            outcome = self._first_result(operation, call, number, place, shard)
+            if outcome is not None:
+                return outcome
         before = engine.generation
         generation = before if place == 0 else operation.generation
         part = Part(
@@ -342,6 +347,23 @@ class Runner:
                 operation.outstanding[number] = "reference data"
                 engine.references.when_everywhere(reached, lambda: self._resolved(operation, number, result, None))
                 return None
+        return result, None
+
+    def _first_result(
+        self, operation: Running, call: Call, number: int, place: int, shard: Shard
+    ) -> Outcome | None:  # fmt: skip
+        """What the step came to when it was done for an earlier run of the operation, while its owner belonged to another
+        worker: a start with another number of workers, or a move, brings the two together."""
+        memo = shard.get("memo", f"{operation.uid}#{number}")
+        if memo is None:
+            return None
+        operation.dirty = True
+        operation.remote.append((place, number))
+        if memo.error is not None:
+            operation.journal.append((number, call.step.name, None, memo.error))
+            return None, ApiError(memo.error)
+        result = unpack(call.step.result_type, memo.result)
+        operation.journal.append((number, call.step.name, result, None))
         return result, None
 
     def _do_now(self, operation: Running, call: Call, number: int) -> None:

@@ -47,13 +47,13 @@ class Node:
     def __init__(
         self, workers: int = 1, config: dict[str, Any] | None = None, crash_at: Collection[int] = (),
         start_ns: int = START_NS,
-        registry: Registry | None = None,
+        registry: Registry | None = None, disk: dict[tuple[int, str], bytes] | None = None,
     ) -> None:  # fmt: skip
         self.registry = load() if registry is None else registry
         self.now_ns = start_ns
         self.shard_map = [shard * workers // SHARDS for shard in range(SHARDS)]
         self.config = config if config is not None else dict(settings.ephemeral())
-        self.disk: dict[tuple[int, str], bytes] = {}  # what the log has, folded
+        self.disk = {} if disk is None else disk  # what the log has, folded
         self.events = 0
         self.crashes = 0
         self.crash_at = set(crash_at)
