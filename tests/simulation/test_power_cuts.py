@@ -22,7 +22,6 @@ from tests.simulation.test_crashes import (
     cdr_twice,
     event,
     message,
-    paid_by_cdrs,
     purses,
     session,
     transfers,
