@@ -1,7 +1,7 @@
 """Stored form of objects: MessagePack by type, with a way out for integers beyond 64 bits.
 
-MessagePack ends at 64 bits, amounts do not. A value that does not fit is kept as JSON, told apart by its first byte: a
-packed Struct, list or map never begins with `{` or `[`, which MessagePack would read as small integers.
+MessagePack ends at 64 bits, amounts do not. A value that does not fit is kept as JSON, told apart by its first byte: JSON
+begins with ASCII, which in MessagePack is a small integer, and that is one byte alone.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import msgspec
 
 _encode = msgspec.msgpack.Encoder().encode
 _encode_json = msgspec.json.Encoder().encode
-_JSON_FIRST = (0x7B, 0x5B)  # { [
+_ASCII_END = 0x80
 
 
 def pack(value: Any) -> bytes:
-    """The stored form of a Struct, list, tuple or map."""
+    """The stored form of a Struct, list, tuple, map or plain value."""
     try:
         return _encode(value)
     except OverflowError:
@@ -32,6 +32,6 @@ def _decoders(kind: Any) -> tuple[Any, Any]:
 def unpack(kind: Any, data: bytes) -> Any:
     """The object of type `kind` in `data`. Raises `msgspec.ValidationError` or `DecodeError` on what is not one."""
     from_msgpack, from_json = _decoders(kind)
-    if data and data[0] in _JSON_FIRST:
+    if len(data) > 1 and data[0] < _ASCII_END:
         return from_json(data)
     return from_msgpack(data)
