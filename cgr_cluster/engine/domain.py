@@ -59,7 +59,13 @@ class Sleep(msgspec.Struct, frozen=True, gc=False):
     ns: int
 
 
-Command = Call | Together | Everywhere | Exclusive | Release | Forward | Outside | Sleep
+class Invoke(msgspec.Struct, frozen=True, gc=False):
+    method: str
+    params: bytes
+    hops: int = 0
+
+
+Command = Call | Together | Everywhere | Exclusive | Release | Forward | Outside | Sleep | Invoke
 Steps = Generator[Command, Any, T]
 
 
@@ -90,6 +96,12 @@ def outside(name: str, *args: Any, returns: Any = Any) -> Outside:
 
 def sleep(ns: int) -> Sleep:
     return Sleep(ns)
+
+
+def invoke(method: str, params: bytes, hops: int = 0) -> Invoke:
+    """Call an API method with raw JSON parameters, as a client would; the answer is its decoded result. `hops`: length of
+    the chain of calls that led here, when it is longer than the operation knows (its tasks begin at 0)."""
+    return Invoke(method, params, hops)
 
 
 # --- what handlers see -------------------------------------------------------------------------------------------
@@ -141,6 +153,7 @@ class Operation(Protocol):
     now_ns: int
     connection: str
     generation: GenerationView
+    hops: int  # forwards and method calls that led to it
 
     def tenant(self, text: str) -> str: ...
     def new_uuid(self) -> str: ...

@@ -28,7 +28,7 @@ from cgr_cluster.engine.placement import locate, owner_text
 from cgr_cluster.engine.records import Done
 from cgr_cluster.engine.redelivery import SHORT_LIVED, Kept
 from cgr_cluster.engine.references import References
-from cgr_cluster.engine.runner import MAX_HOPS, Runner, internal_error
+from cgr_cluster.engine.runner import MAX_HOPS, OPERATION, Runner, internal_error
 from cgr_cluster.engine.shard import Shard
 from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.rpc.registry import REGISTRY, Method, Registry
@@ -243,7 +243,7 @@ class Engine:
 
     def _handle(self, message: m.Input) -> None:
         if isinstance(message, m.Request):
-            self._request(message, None)
+            self.request(message)
         elif isinstance(message, m.StepMoved):
             self.runner.step_moved(message)
         elif isinstance(message, m.StepReply):
@@ -265,7 +265,7 @@ class Engine:
         else:
             self.kept.acknowledged(message.balancer, message.sequence)
 
-    def _request(self, request: m.Request, owner: Owner | None) -> None:
+    def request(self, request: m.Request, owner: Owner | None = None) -> None:
         """A call. `owner`: whose a forwarding worker says that it is, instead of the method's owner rule."""
         if request.deadline_ns is not None and self.now_ns > request.deadline_ns:
             self.answer(request.reply_to, request.uid, b"REPLY_TIMEOUT", True)
@@ -295,7 +295,7 @@ class Engine:
             home = found
             waits = self.frozen(home, owner)
             if waits:
-                self.defer(waits, lambda: self._request(request, owner))
+                self.defer(waits, lambda: self.request(request, owner))
                 return
             text = owner_text(owner)
         if method.changes:
@@ -350,6 +350,8 @@ class Engine:
     def answer(self, reply_to: str, uid: str, body: bytes, failed: bool) -> None:
         if reply_to.startswith("worker:"):
             self.outputs.append(m.ToWorker(int(reply_to[7:]), m.ForwardedAnswer(uid, body, failed)))
+        elif reply_to.startswith(OPERATION):
+            self.ready.append(lambda: self.runner.invoked(reply_to, body, failed))
         elif reply_to:
             self.outputs.append(m.Answer(reply_to, uid, body, failed))
 
@@ -386,7 +388,7 @@ class Engine:
         request = m.Request(
             message.uid, message.method, message.params, reply_to, deadline, message.connection, message.hops
         )
-        self._request(request, Owner(*message.owner))
+        self.request(request, Owner(*message.owner))
 
     def _forwarded_answer(self, message: m.ForwardedAnswer) -> None:
         entry = self._forwarded.pop(message.uid, None)

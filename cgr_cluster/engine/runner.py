@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from msgspec import structs
 
 from cgr_cluster.engine import messages as m
@@ -29,6 +30,7 @@ from cgr_cluster.engine.domain import (
     Everywhere,
     Exclusive,
     Forward,
+    Invoke,
     Outside,
     Release,
     Sleep,
@@ -50,7 +52,9 @@ logger = logging.getLogger("cgr_cluster.engine")
 
 EVERYWHERE = Owner("worker", "")
 MOVING_STEPS = "placement."  # what moves an owner is done although the owner is being moved
-MAX_HOPS = 8  # bound of chains of forwards and steps (design 7)
+MAX_HOPS = 8  # bound of chains of forwards, steps and method calls (design 7)
+METHOD = "method:"  # in a journal: a method called
+OPERATION = "operation:"  # in `reply_to`: the operation of this engine that waits for the answer
 
 Outcome = tuple[Any, "ApiError | None"]
 
@@ -220,6 +224,8 @@ class Runner:
                 outcome = self._outside(operation, command)
             elif isinstance(command, Sleep):
                 outcome = self._sleep(operation, command.ns)
+            elif isinstance(command, Invoke):
+                outcome = self._invoke(operation, command)
             else:
                 raise TypeError(f"{operation.name} yielded {command!r}, which is no command")
             if outcome is None:
@@ -500,6 +506,46 @@ class Runner:
         operation.journal.append((message.number, waited, message.result, message.error))
         error = None if message.error is None else ApiError(message.error)
         self._resolved(operation, message.number, message.result, error)
+
+    def _invoke(self, operation: Running, command: Invoke) -> Outcome | None:
+        """Send a request to the method's owner, this worker's own engine included. Its uid is the same when the operation
+        is run again, so that what was executed is answered from its record (`Done`)."""
+        number = operation.next_number()
+        outcome = operation.recall(number, METHOD + command.method)
+        if outcome is not None:
+            return outcome
+        engine = self.engine
+        hops = max(operation.hops, command.hops)
+        if hops >= MAX_HOPS:
+            logger.error(
+                "%s (%s) reached the bound of %d hops at %s", operation.name, operation.uid, MAX_HOPS, command.method
+            )
+            return None, ApiError("SERVER_ERROR: too many hops")
+        try:
+            method = engine.registry.find(command.method)
+        except ApiError as error:
+            return None, error
+        operation.outstanding[number] = METHOD + command.method
+        operation.dirty = operation.dirty or method.changes
+        request = m.Request(
+            f"{operation.uid}?{number}", command.method, command.params, f"{OPERATION}{number}:{operation.uid}", None,
+            operation.connection, hops + 1,
+        )  # fmt: skip
+        engine.ready.append(lambda: engine.request(request))
+        return None
+
+    def invoked(self, reply_to: str, body: bytes, failed: bool) -> None:
+        """The answer of a method that an operation has called; `reply_to` is what its request named."""
+        number_text, _, uid = reply_to.removeprefix(OPERATION).partition(":")
+        number = int(number_text)
+        operation = self.running.get(uid)
+        waited = None if operation is None else operation.outstanding.get(number)
+        if operation is None or not isinstance(waited, str):
+            return
+        error = body.decode() if failed else None
+        result = None if failed else msgspec.json.decode(body)
+        operation.journal.append((number, waited, result, error))
+        self._resolved(operation, number, result, None if error is None else ApiError(error))
 
     def _sleep(self, operation: Running, ns: int) -> Outcome | None:
         number = operation.next_number()

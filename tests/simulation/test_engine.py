@@ -52,6 +52,8 @@ def workload(node: Node) -> list[Any]:
     out.append(result(node, "Toy.Share", {"purse": "p5", "to": names[:5], "coins": 50}))
     out.append(result(node, "Toy.Pay", {"names": names}))
     out.append(result(node, "Toy.Ask", {"purse": "p2", "coins": 4}))
+    out += [result(node, "Toy.Order", {"purse": name, "wage": 9}) for name in ("p3", "p4")]
+    out.append(result(node, "Toy.GetWage", {}))
     out.append(result(node, "Toy.Deposit", {"purse": "p1"}))
     node.advance(10 * 10**9)
     out.append({name: result(node, "Toy.Get", {"purse": name}) for name in (*names, "bank")})
@@ -62,7 +64,9 @@ def workload(node: Node) -> list[Any]:
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_answers_do_not_depend_on_the_number_of_workers(workers: int) -> None:
     expected = workload(new_node(1))
-    assert expected[-1] == 6 * 100 + 6 * 7 + 8  # given, paid, asked; a transfer or interest makes nothing
+    assert (
+        expected[-1] == 6 * 100 + 6 * 7 + 8 + 2 * 3
+    )  # given, paid, asked, ordered; a transfer or interest makes nothing
     assert workload(new_node(workers)) == expected
 
 
@@ -96,6 +100,27 @@ def test_invariant_06_is_shown_to_fail_without_step_results(monkeypatch: pytest.
     """Owners that forget the first result of a step do it again."""
     monkeypatch.setattr(runner, "Memo", lambda at_ns, result, error, owner: None)
     assert crashing_everywhere(3)
+
+
+def test_invariant_06_is_shown_to_fail_when_answers_of_called_methods_are_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without its record an executed method is executed again for the operation that called it."""
+    from cgr_cluster.engine.engine import Engine
+
+    put: Callable[..., None] = Engine.put_done
+
+    def forget_calls(engine: Engine, home: Shard, uid: str, *answer: Any) -> None:
+        if "?" not in uid:
+            put(engine, home, uid, *answer)
+
+    monkeypatch.setattr(Engine, "put_done", forget_calls)
+    assert crashing_everywhere(3)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_methods_that_call_each_other_without_an_end_are_stopped(workers: int) -> None:
+    assert new_node(workers).call("Toy.Loop", {"purse": "p1"})["error"] == "SERVER_ERROR: too many hops"
 
 
 def test_invariant_03_is_shown_to_fail_when_outputs_do_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:

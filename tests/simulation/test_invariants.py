@@ -11,6 +11,7 @@ from cgr_cluster.accounts import refund
 from cgr_cluster.engine import messages as m
 from cgr_cluster.engine import runner
 from cgr_cluster.engine.engine import Engine
+from cgr_cluster.engine.owner import Owner
 from cgr_cluster.engine.references import References
 from cgr_cluster.node.node import Node
 from tests.simulation import toy
@@ -264,17 +265,17 @@ def test_invariant_15_a_request_past_its_deadline_has_no_effect() -> None:
 def test_invariant_15_is_shown_to_fail_when_the_deadline_is_looked_at_afterwards(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    begin = Engine._request
+    begin = Engine.request
 
-    def execute_first(engine: Engine, request: m.Request, shard: int | None) -> None:
+    def execute_first(engine: Engine, request: m.Request, owner: Owner | None = None) -> None:
         late = request.deadline_ns is not None and engine.now_ns > request.deadline_ns
         reply_to, request.deadline_ns = request.reply_to, None
         request.reply_to = "" if late else reply_to
-        begin(engine, request, shard)
+        begin(engine, request, owner)
         if late:
             engine.answer(reply_to, request.uid, b"REPLY_TIMEOUT", True)
 
-    monkeypatch.setattr(Engine, "_request", execute_first)
+    monkeypatch.setattr(Engine, "request", execute_first)
     assert late_effects() > 0
 
 

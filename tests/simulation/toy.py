@@ -13,6 +13,7 @@ from cgr_cluster.engine.domain import (
     everywhere,
     exclusive,
     forward,
+    invoke,
     outside,
     reference,
     sleep,
@@ -169,6 +170,23 @@ def do_ask(op: Operation, params: Any) -> Steps[Any]:
     return (yield give.at(owner(params["purse"]), params["purse"], answer))
 
 
+def do_order(op: Operation, params: Any) -> Steps[Any]:
+    """Call other methods: of a purse's owner, of the leader, of many owners; and one that refuses."""
+    raised = yield invoke("Toy.Give", msgspec.json.encode({"purse": params["purse"], "coins": 3}))
+    yield invoke("Toy.SetWage", msgspec.json.encode({"coins": params["wage"]}))
+    moved = yield invoke("Toy.Transfer", msgspec.json.encode({"purse": params["purse"], "to": "p0", "coins": 2}))
+    try:
+        yield invoke("Toy.Transfer", msgspec.json.encode({"purse": params["purse"], "to": "p0", "coins": 9999}))
+    except ApiError as error:
+        return [raised, bool(moved), error.text]
+    return None
+
+
+def do_loop(op: Operation, params: Any) -> Steps[Any]:
+    """Call itself without an end."""
+    return (yield invoke("Toy.Loop", msgspec.json.encode(params)))
+
+
 def do_break(op: Operation, params: Any) -> Steps[None]:
     yield give.at(owner(params["purse"]), params["purse"], 1000)
     raise ZeroDivisionError("on purpose")
@@ -185,7 +203,8 @@ def registry() -> Registry:
         ("Give", do_give, PurseRule(), True), ("Get", do_get, PurseRule(), False), ("Transfer", do_transfer, PurseRule(), True),
         ("Share", do_share, PurseRule(), True), ("Total", do_total, ANY, False), ("SetWage", do_set_wage, LEADER_RULE, True),
         ("GetWage", do_get_wage, ANY, False), ("Pay", do_pay, LEADER_RULE, True), ("Deposit", do_deposit, PurseRule(), True),
-        ("Ask", do_ask, ANY, True), ("Break", do_break, PurseRule(), True),
+        ("Ask", do_ask, ANY, True), ("Break", do_break, PurseRule(), True), ("Order", do_order, ANY, True),
+        ("Loop", do_loop, PurseRule(), True),
     ):  # fmt: skip
         orchestrates = handler.__code__.co_flags & 0x20 != 0
         found.add(Method(f"Toy.{name}", handler, Any, rule, changes, None, orchestrates))
