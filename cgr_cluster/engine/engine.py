@@ -258,6 +258,7 @@ class Engine:
             self.runner.outside_result(message)
         elif isinstance(message, m.Changeset):
             self.references.receive(message)
+            self.runner.generation_came()
         elif isinstance(message, m.ChangesetDone):
             self.peer_generation(message.worker, message.number)
         elif isinstance(message, m.Forget):

@@ -17,6 +17,7 @@ from cgr_cluster.engine.deck import FOLDED, FRESH
 from cgr_cluster.engine.generation import Changes, Generation, OpenDeck, no_decks
 from cgr_cluster.engine.owner import REFERENCE_SHARD
 
+RECENT = 8  # generations held for steps of operations that began with them
 CHANGESETS_KEPT = 64  # changesets a worker that was away for a moment can be brought up to date with
 Mark = tuple[Generation, int]
 
@@ -29,6 +30,7 @@ class References:
         open_deck: OpenDeck = no_decks,
     ) -> None:  # fmt: skip
         self.generation = Generation(config, 0, open_deck)
+        self._recent: deque[Generation] = deque(maxlen=RECENT)  # those before the newest
         self.records: list[tuple[int, str, bytes | None]] = []
         self.peers: dict[int, int] = {}  # live other worker → its generation
         self._worker = worker
@@ -48,6 +50,7 @@ class References:
     def change(self, changes: Changes) -> None:
         """Make the next generation and send it to every live worker."""
         number = self.generation.number + 1
+        self._recent.append(self.generation)
         before, self.generation = self.generation, self.generation.apply(changes, number)
         if self.generation.deck is not before.deck:
             changes = changes + _removed_since(before, self.generation)
@@ -81,11 +84,21 @@ class References:
 
     def receive(self, message: m.Changeset) -> None:
         """A changeset from the leader: apply it whole and say so."""
+        if message.number > self.generation.number:
+            self._recent.append(self.generation)
         if message.whole:
             self.generation = self.generation.emptied().apply(message.changes, message.number)
         elif message.number == self.generation.number + 1:
             self.generation = self.generation.apply(message.changes, message.number)
         self._send(m.ToWorker(self._leader, m.ChangesetDone(self._worker, self.generation.number)))
+
+    def seen_by(self, number: int) -> Generation | None:
+        """The generation with which an operation of another worker began (invariant 12); the newest, when that one is not
+        held any more. None: it has not come here yet."""
+        newest = self.generation
+        if number >= newest.number:
+            return newest if number == newest.number else None
+        return next((generation for generation in self._recent if generation.number == number), newest)
 
     # --- peers --------------------------------------------------------------------------------------------------
 

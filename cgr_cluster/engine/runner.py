@@ -72,6 +72,7 @@ class Runner:
         self.sleepers: list[tuple[int, str, int]] = []  # heap of (time, operation, number)
         self._locks: dict[str, deque[Running]] = {}  # text held by an operation → who waits for it
         self._types: dict[Any, Any] = {}
+        self._ahead: list[m.StepRequest] = []  # steps whose generation has not come yet
 
     # --- beginnings ---------------------------------------------------------------------------------------------
 
@@ -579,6 +580,10 @@ class Runner:
         if memo is not None:
             self._reply(message, memo.result, memo.error)
             return
+        generation = engine.generation if message.shard == 0 else engine.references.seen_by(message.generation)
+        if generation is None:
+            self._ahead.append(message)
+            return
         owner = Owner(*message.owner)
         if shard is not None and not step.name.startswith(MOVING_STEPS):
             place = engine.locate(owner)
@@ -602,7 +607,7 @@ class Runner:
                 shard,
                 f"{message.op_id}/{message.number}",
                 message.now_ns,
-                engine.generation,
+                generation,
                 message.connection,
                 text,
             )
@@ -624,6 +629,12 @@ class Runner:
             self._reply(message, result, error or None)
         else:
             engine.references.when_everywhere(reached, lambda: self._reply(message, result, error or None))
+
+    def generation_came(self) -> None:
+        """Steps of operations that began with newer reference data than this worker had are done now."""
+        waiting, self._ahead = self._ahead, []
+        for message in waiting:
+            self.step_request(message)
 
     def step_moved(self, moved: m.StepMoved) -> None:
         """A step was not done, since its owner has moved: send it there."""

@@ -163,6 +163,21 @@ def again(part: Part, name: str, at_ns: int, times: int) -> None:
     part.set_timer("interest/" + name, at_ns, "toy.interest", name, times)
 
 
+@step("toy.wage_at", reads=True)
+def wage_at(part: Part) -> int:
+    """The wage as the owner's worker sees it for this operation."""
+    return do_get_wage(part, None)
+
+
+def do_wages(op: Operation, params: Any) -> Steps[list[int]]:
+    """The wage as each purse's worker sees it, with a second between two looks."""
+    found = []
+    for name in params["names"]:
+        found.append((yield wage_at.at(owner(name))))
+        yield sleep(10**9)
+    return found
+
+
 def do_ask(op: Operation, params: Any) -> Steps[Any]:
     answer = yield outside("toy.double", params["coins"])
     yield sleep(10**9)
@@ -203,7 +218,7 @@ def registry() -> Registry:
         ("Give", do_give, PurseRule(), True), ("Get", do_get, PurseRule(), False), ("Transfer", do_transfer, PurseRule(), True),
         ("Share", do_share, PurseRule(), True), ("Total", do_total, ANY, False), ("SetWage", do_set_wage, LEADER_RULE, True),
         ("GetWage", do_get_wage, ANY, False), ("Pay", do_pay, LEADER_RULE, True), ("Deposit", do_deposit, PurseRule(), True),
-        ("Ask", do_ask, ANY, True), ("Break", do_break, PurseRule(), True), ("Order", do_order, ANY, True),
+        ("Ask", do_ask, ANY, True), ("Wages", do_wages, ANY, False), ("Break", do_break, PurseRule(), True), ("Order", do_order, ANY, True),
         ("Loop", do_loop, PurseRule(), True),
     ):  # fmt: skip
         orchestrates = handler.__code__.co_flags & 0x20 != 0
