@@ -15,6 +15,7 @@ from cgr_cluster.events.event import CGREvent
 from cgr_cluster.events.values import bool_of, int_of
 from cgr_cluster.filters.index import IndexSettings, ProfileIndex
 from cgr_cluster.filters.lists import passes
+from cgr_cluster.filters.live import NOTHING_LIVE, Live
 from cgr_cluster.filters.view import View
 from cgr_cluster.rpc.errors import ApiError, missing, not_found, server_error
 
@@ -87,9 +88,10 @@ def process_attributes(
     event: CGREvent,
     context: str,
     profile_ids: Sequence[str] = (),
+    live: Live = NOTHING_LIVE,
 ) -> Processed:
-    """Run AttributeS on a copy of `event`. Raises `NOT_FOUND` when nothing matches, and the errors of 50 §8.2 with
-    their prefixes."""
+    """Run AttributeS on a copy of `event`. Raises `NOT_FOUND` when nothing matches, the errors of 50 §8.2 with their
+    prefixes, and `Need`."""
     config = generation.config("attributes").get("opts") or {}
     opts = event.opts
     process_runs = int_of(opts.get("*attrProcessRuns", _default(config, "*processRuns", 1)))
@@ -99,7 +101,7 @@ def process_attributes(
         ignore_filters = bool(profile_ids) and bool_of(
             opts.get("*attrProfileIgnoreFilters", _default(config, "*profileIgnoreFilters", False))
         )
-        _run(generation, now_ns, out, context, profile_ids, process_runs, profile_runs, ignore_filters)
+        _run(generation, now_ns, out, context, profile_ids, process_runs, profile_runs, ignore_filters, live)
     except ApiError as error:
         if error.text != "NOT_FOUND":
             raise server_error(error) from error
@@ -132,6 +134,7 @@ def _run(
     process_runs: int,
     profile_runs: int,
     ignore_filters: bool,
+    live: Live,
 ) -> None:
     profiles = generation.derived(_Profiles, "attribute_profile", "filter", "config")
     previous = ""
@@ -140,7 +143,9 @@ def _run(
     for run in range(1, process_runs + 1):
         event = out.event
         variables["*processRuns"] = run
-        view = View(generation, now_ns, event.tenant, event.event, event.opts, variables=variables, tenant_path=True)
+        view = View(
+            generation, now_ns, event.tenant, event.event, event.opts, variables=variables, tenant_path=True, live=live
+        )
         full = {name for name, count in used.items() if profile_runs and count >= profile_runs}
         chosen = _choose(profiles, view, event, context, profile_ids, ignore_filters, full | {previous})
         if chosen is None:

@@ -26,6 +26,7 @@ from cgr_cluster.engine.domain import GenerationView, Operation, Steps
 from cgr_cluster.engine.owner import Owner
 from cgr_cluster.events.event import CGREvent
 from cgr_cluster.events.values import text_of
+from cgr_cluster.filters.live import Live, with_live
 from cgr_cluster.rpc.errors import ApiError, missing, partially_executed
 from cgr_cluster.rpc.owners import cgrid_of
 
@@ -57,8 +58,11 @@ def process_events(op: Operation, events: list[CGREvent], stages: Stages) -> Ste
     `MANDATORY_IE_MISSING: [Cost]`.
     """
     if stages.attributes:
-        events = [_attributed(op, event) for event in events]
-    runs = _charged(op, events) if stages.chargers else [Processed(event.copy(), []) for event in events]
+        events = yield from _attributed(op, events)
+    if stages.chargers:
+        runs = yield from _charged(op, events)
+    else:
+        runs = [Processed(event.copy(), []) for event in events]
     fresh: set[tuple[str, str]] = set()
     if not stages.reprocess:
         yield from _guard(runs, stages, fresh)
@@ -78,7 +82,14 @@ def process_events(op: Operation, events: list[CGREvent], stages: Stages) -> Ste
     return runs
 
 
-def _attributed(op: Operation, event: CGREvent) -> CGREvent:
+def _attributed(op: Operation, events: list[CGREvent]) -> Steps[list[CGREvent]]:
+    out = []
+    for event in events:
+        out.append((yield from with_live(lambda live, event=event: _after_attributes(op, event, live))))  # type: ignore[misc]  # bound now
+    return out
+
+
+def _after_attributes(op: Operation, event: CGREvent, live: Live) -> CGREvent:
     """The event after AttributeS. When nothing matches, the context `*cdrs` stays in its options (kept: chargers then look
     for attributes of that context)."""
     opts = dict(event.opts)
@@ -92,7 +103,7 @@ def _attributed(op: Operation, event: CGREvent) -> CGREvent:
     ids = opts.get("*attrProfileIDs")
     names = [text_of(name) for name in ids] if isinstance(ids, list) else [text_of(ids)] if ids else []
     try:
-        processed = process_attributes(op.generation, op.now_ns, asked, context, names)
+        processed = process_attributes(op.generation, op.now_ns, asked, context, names, live)
     except ApiError as error:
         if error.text != "NOT_FOUND":
             raise partially_executed() from None
@@ -107,12 +118,12 @@ def _tenants(generation: GenerationView) -> frozenset[str]:
     return frozenset(key.partition(":")[0] for key in generation.keys("attribute_profile"))
 
 
-def _charged(op: Operation, events: list[CGREvent]) -> list[Processed]:
+def _charged(op: Operation, events: list[CGREvent]) -> Steps[list[Processed]]:
     """The chargers' runs of all events."""
     runs: list[Processed] = []
     for event in events:
         try:
-            found = charge_runs(op.generation, op.now_ns, event)
+            found = yield from with_live(lambda live, event=event: charge_runs(op.generation, op.now_ns, event, live))  # type: ignore[misc]  # bound now
         except ApiError:
             raise partially_executed() from None
         if not found:

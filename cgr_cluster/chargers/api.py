@@ -8,11 +8,12 @@ import msgspec
 
 from cgr_cluster.chargers.runs import charge_runs, matching_chargers, run_options
 from cgr_cluster.chargers.types import ChargerProfile
-from cgr_cluster.engine.domain import Part
+from cgr_cluster.engine.domain import Operation, Part, Steps
 from cgr_cluster.events.event import CGREvent
 from cgr_cluster.events.instant import ZERO, Instant
 from cgr_cluster.events.times import format_instant
 from cgr_cluster.filters.lists import check_references
+from cgr_cluster.filters.live import with_live
 from cgr_cluster.filters.types import ActivationInterval
 from cgr_cluster.rpc.errors import ApiError, missing, not_found, require, server_error
 from cgr_cluster.rpc.owners import ANY, LEADER_RULE
@@ -146,16 +147,17 @@ def profile_json(profile: ChargerProfile) -> dict[str, Any]:
 # --- events ------------------------------------------------------------------------------------------------------
 
 
-def _event(part: Part, params: EventParams) -> CGREvent:
+def _event(op: Operation, params: EventParams) -> CGREvent:
     if params.Event is None:
         raise missing(["Event"])
-    return CGREvent(part.tenant(params.Tenant), params.ID, params.Time, params.Event, params.APIOpts or {})
+    return CGREvent(op.tenant(params.Tenant), params.ID, params.Time, params.Event, params.APIOpts or {})
 
 
 @method("ChargerSv1.GetChargersForEvent", owner=ANY)
-def get_chargers_for_event(part: Part, params: EventParams) -> list[dict[str, Any]]:
+def get_chargers_for_event(op: Operation, params: EventParams) -> Steps[list[dict[str, Any]]]:
     try:
-        found = matching_chargers(part.generation, part.now_ns, _event(part, params))
+        event = _event(op, params)
+        found = yield from with_live(lambda live: matching_chargers(op.generation, op.now_ns, event, live))
     except ApiError as error:
         raise error if error.text.startswith("MANDATORY_IE_MISSING") else server_error(error) from error
     if not found:
@@ -164,10 +166,10 @@ def get_chargers_for_event(part: Part, params: EventParams) -> list[dict[str, An
 
 
 @method("ChargerSv1.ProcessEvent", owner=ANY)
-def process_event(part: Part, params: EventParams) -> list[dict[str, Any]]:
-    event = _event(part, params)
+def process_event(op: Operation, params: EventParams) -> Steps[list[dict[str, Any]]]:
+    event = _event(op, params)
     try:
-        runs = charge_runs(part.generation, part.now_ns, event)
+        runs = yield from with_live(lambda live: charge_runs(op.generation, op.now_ns, event, live))
     except ApiError as error:
         raise error if error.text.startswith("SERVER_ERROR: ") else server_error(error) from error
     if not runs:

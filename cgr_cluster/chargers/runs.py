@@ -16,8 +16,9 @@ from cgr_cluster.chargers.types import ChargerProfile
 from cgr_cluster.engine.domain import GenerationView
 from cgr_cluster.events.event import CGREvent
 from cgr_cluster.events.values import text_of
-from cgr_cluster.filters.index import IndexSettings, ProfileIndex
-from cgr_cluster.filters.lists import passes
+from cgr_cluster.filters.kinds import profile_kind
+from cgr_cluster.filters.live import NOTHING_LIVE, Live
+from cgr_cluster.filters.selection import matching
 from cgr_cluster.filters.view import View
 from cgr_cluster.rpc.errors import ApiError
 
@@ -71,67 +72,25 @@ def _constants(profile: ChargerProfile) -> dict[str, str] | None:
     return fields
 
 
-class _TenantChargers:
-    """The chargers of one tenant. `unconditional`: in order, when every profile takes every event."""
-
-    __slots__ = ("by_id", "index", "unconditional")
-
-    def __init__(self, generation: GenerationView, tenant: str) -> None:
-        prefix = f"{tenant}:"
-        profiles: list[ChargerProfile] = [
-            generation.get("charger", key) for key in generation.keys("charger") if key.startswith(prefix)
-        ]
-        profiles = [profile for profile in profiles if profile.tenant == tenant]
-        self.by_id = {profile.id: CompiledCharger(profile) for profile in profiles}
-        self.index = ProfileIndex(IndexSettings.of(generation, "chargers"))
-        for profile in profiles:
-            self.index.add(generation, tenant, profile.id, profile.filter_ids)
-        self.unconditional: list[CompiledCharger] | None = None
-        if not any(profile.filter_ids or profile.activation_interval for profile in profiles):
-            self.unconditional = sorted(self.by_id.values(), key=lambda charger: charger.order)
+CHARGERS = profile_kind("charger", "*chargers", "chargers", compiled=CompiledCharger)
 
 
-class _Chargers:
-    def __init__(self, generation: GenerationView) -> None:
-        self._generation = generation
-        self._tenants: dict[str, _TenantChargers] = {}
-        opts = generation.config("attributes").get("opts") or {}
-        runs = opts.get("*processRuns", 1)
-        self.single_attribute_run = runs == 1 or (
-            isinstance(runs, list) and all(isinstance(r, dict) and r.get("Value") == 1 for r in runs)
-        )
-
-    def of(self, tenant: str) -> _TenantChargers:
-        found = self._tenants.get(tenant)
-        if found is None:
-            found = self._tenants[tenant] = _TenantChargers(self._generation, tenant)
-        return found
+def matching_chargers(
+    generation: GenerationView, now_ns: int, event: CGREvent, live: Live = NOTHING_LIVE
+) -> list[CompiledCharger]:
+    """The chargers of an event, highest weight first, equal ones by id. Raises errors of filters, and `Need`."""
+    view = View(generation, now_ns, event.tenant, event.event, event.opts, live=live)
+    return matching(CHARGERS, view, event.time)
 
 
-def matching_chargers(generation: GenerationView, now_ns: int, event: CGREvent) -> list[CompiledCharger]:
-    """The chargers of an event, highest weight first, equal ones by id. Raises errors of filters."""
-    chargers = generation.derived(_Chargers, "charger", "filter", "config").of(event.tenant)
-    if chargers.unconditional is not None:
-        return chargers.unconditional
-    view = View(generation, now_ns, event.tenant, event.event, event.opts)
-    found = []
-    for profile_id in chargers.index.candidates(view):
-        charger = chargers.by_id[profile_id]
-        interval = charger.profile.activation_interval
-        if interval is not None and event.time is not None and not interval.holds(event.time.ns):
-            continue
-        if passes(view, charger.profile.filter_ids):
-            found.append(charger)
-    found.sort(key=lambda charger: charger.order)
-    return found
-
-
-def charge_runs(generation: GenerationView, now_ns: int, event: CGREvent) -> list[ChargingRun]:
-    """The runs of an event in charger order; empty when no charger matches. Raises errors of filters, and those of
-    attributes (`SERVER_ERROR: ...`)."""
+def charge_runs(
+    generation: GenerationView, now_ns: int, event: CGREvent, live: Live = NOTHING_LIVE
+) -> list[ChargingRun]:
+    """The runs of an event in charger order; empty when no charger matches. Raises errors of filters, those of
+    attributes (`SERVER_ERROR: ...`), and `Need`."""
     out = []
     simple = "*attrProcessRuns" not in event.opts
-    for charger in matching_chargers(generation, now_ns, event):
+    for charger in matching_chargers(generation, now_ns, event, live):
         constants = charger.constants
         fields = dict(event.event)
         if constants is not None and simple and (charger.matched is None or "*attributes" not in fields.values()):
@@ -139,17 +98,19 @@ def charge_runs(generation: GenerationView, now_ns: int, event: CGREvent) -> lis
             run = CGREvent(event.tenant, event.id, event.time, fields, event.opts)
             out.append(ChargingRun(charger.profile, run, charger.matched, charger.altered))
         else:
-            out.append(_attributed(generation, now_ns, event, charger.profile))
+            out.append(_attributed(generation, now_ns, event, charger.profile, live))
     return out
 
 
-def _attributed(generation: GenerationView, now_ns: int, event: CGREvent, profile: ChargerProfile) -> ChargingRun:
+def _attributed(
+    generation: GenerationView, now_ns: int, event: CGREvent, profile: ChargerProfile, live: Live
+) -> ChargingRun:
     """A run whose fields AttributeS decides; nothing matching is no error."""
     run = event.copy()
     run.event["RunID"] = profile.run_id
     context = text_of(event.opts.get("*context", "")) or CHARGERS_CONTEXT
     try:
-        processed = process_attributes(generation, now_ns, run, context, profile.attribute_ids)
+        processed = process_attributes(generation, now_ns, run, context, profile.attribute_ids, live)
     except ApiError as error:
         if error.text != "NOT_FOUND":
             raise

@@ -236,6 +236,9 @@ class Engine:
         """Keep a part's changes and see to what it has spawned. Answers whether it changed anything."""
         changed = part.keep()
         for uid in part.spawned or ():
+            waiter = shard.get("intent", uid).waiter
+            if waiter:
+                self.runner.deliveries.begun(uid, waiter)
             self.resume_later(shard, uid)
         return changed
 
@@ -302,7 +305,7 @@ class Engine:
         if method.changes:
             done = home.get("done", request.uid)
             if done is not None:
-                self.answer(request.reply_to, request.uid, done.answer, done.failed)
+                self.answer_delivered(request.reply_to, request.uid, done.answer, done.failed)
                 return
             if self.low_disk and not method.when_full:
                 self.answer(request.reply_to, request.uid, DISK_FULL, True)
@@ -318,7 +321,7 @@ class Engine:
         done = None if first is None else first.get("done", request.uid)
         if done is None:
             return False
-        self.answer(request.reply_to, request.uid, done.answer, done.failed)
+        self.answer_delivered(request.reply_to, request.uid, done.answer, done.failed)
         return True
 
     def _plain(self, request: m.Request, method: Method, home: Shard, owner: str) -> None:
@@ -343,10 +346,14 @@ class Engine:
             body, failed = internal_error(request.uid), True
         number = self.generation.number
         if self.generation is before or self.references.everywhere(number):
-            self.answer(request.reply_to, request.uid, body, failed)
+            self.answer_delivered(request.reply_to, request.uid, body, failed)
         else:
-            answer = body, failed
-            self.references.when_everywhere(number, lambda: self.answer(request.reply_to, request.uid, *answer))
+            answer = request.reply_to, request.uid, body, failed
+            self.references.when_everywhere(number, lambda: self.answer_delivered(*answer))
+
+    def answer_delivered(self, reply_to: str, uid: str, body: bytes, failed: bool) -> None:
+        """Answer when what the request has caused is in the hands of its owners (deliveries.py)."""
+        self.runner.deliveries.when_made(uid, lambda: self.answer(reply_to, uid, body, failed))
 
     def answer(self, reply_to: str, uid: str, body: bytes, failed: bool) -> None:
         if reply_to.startswith("worker:"):

@@ -19,7 +19,7 @@ class Running:
     __slots__ = (
         "_ids", "_raises", "args", "changes", "collected", "connection", "counter", "deadline_ns", "dirty", "generation", "generator", "home", "hops",
         "intent_length", "journal", "locks", "method", "name", "now_ns", "origin", "outstanding", "owner", "remote", "replay",
-        "reply_to", "resumed", "slots", "uid", "waiting_since_ns",
+        "reply_to", "resumed", "slots", "uid", "waiter", "waiting_since_ns",
     )  # fmt: skip
 
     def __init__(
@@ -52,6 +52,7 @@ class Running:
         self.resumed = False  # runs again: steps beyond its journal may have been done already
         self.intent_length = -1  # journal length in the logged intent, -1: none logged
         self.remote: list[tuple[int, int]] = []  # (shard, number) of steps done elsewhere
+        self.waiter = ""  # of a delivery: whose answer waits for it
         self.waiting_since_ns = now_ns
         self._ids = 0
         self._raises = False
@@ -121,4 +122,5 @@ class Running:
                 Journaled(number, step, b"" if error is not None else pack(result), error)
                 for number, step, result, error in self.journal
             ],
+            self.waiter,
         )  # fmt: skip

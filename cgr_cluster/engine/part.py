@@ -43,6 +43,7 @@ class Part:
         "owner",
         "spawned",
         "tells",
+        "waiter",
     )
 
     def __init__(
@@ -54,6 +55,7 @@ class Part:
         generation: Generation,
         connection: str,
         owner: str,
+        waiter: str = "",
     ) -> None:
         self._engine = engine
         self._shard = shard
@@ -62,6 +64,7 @@ class Part:
         self.generation = generation
         self.connection = connection
         self.owner = owner  # `kind:key` of whom this is done for, "" for no single one
+        self.waiter = waiter or op_id  # the request or foreign step whose answer waits for what this part delivers
         self._drafts: dict[tuple[str, str], Any] = {}
         self._references: list[tuple[str, str, Any]] | None = None
         self._ids = 0
@@ -149,11 +152,17 @@ class Part:
         self.delete(Timer, key)
 
     def spawn(self, name: str, *args: Any) -> None:
+        self._spawn(name, args, "")
+
+    def deliver(self, name: str, *args: Any) -> None:
+        self._spawn(name, args, self.waiter)
+
+    def _spawn(self, name: str, args: tuple[Any, ...], waiter: str) -> None:
         if self.spawned is None:
             self.spawned = []
         op_id = f"{self.op_id}.{len(self.spawned) + 1}"
         self.spawned.append(op_id)
-        self.put(Intent, op_id, Intent("task", name, pack(list(args)), self.now_ns, self.connection, 0, []))
+        self.put(Intent, op_id, Intent("task", name, pack(list(args)), self.now_ns, self.connection, 0, [], waiter))
 
     def tell(self, connection: str, method: str, params: Any) -> None:
         if self.tells is None:

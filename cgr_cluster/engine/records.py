@@ -31,9 +31,12 @@ class Intent(msgspec.Struct, array_like=True, gc=False):
     connection: str
     hops: int
     journal: list[Journaled]
+    waiter: str = ""  # of a delivery: the request (uid) or foreign step (memo key) whose answer waits for its end
 
     def draft(self) -> Intent:
-        return Intent(self.origin, self.name, self.args, self.now_ns, self.connection, self.hops, list(self.journal))
+        return Intent(
+            self.origin, self.name, self.args, self.now_ns, self.connection, self.hops, list(self.journal), self.waiter
+        )
 
 
 @stored("done")

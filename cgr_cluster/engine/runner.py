@@ -22,6 +22,7 @@ from msgspec import structs
 
 from cgr_cluster.engine import messages as m
 from cgr_cluster.engine.codec import pack, unpack
+from cgr_cluster.engine.deliveries import Deliveries
 from cgr_cluster.engine.domain import (
     STEPS,
     TASKS,
@@ -73,6 +74,7 @@ class Runner:
         self._locks: dict[str, deque[Running]] = {}  # text held by an operation → who waits for it
         self._types: dict[Any, Any] = {}
         self._ahead: list[m.StepRequest] = []  # steps whose generation has not come yet
+        self.deliveries = Deliveries()
 
     # --- beginnings ---------------------------------------------------------------------------------------------
 
@@ -98,7 +100,10 @@ class Runner:
     def resume(self, shard: Shard, uid: str) -> None:
         """Drive on an operation that a restart (or a spawn) has left in the shard."""
         intent = shard.get("intent", uid)
-        if uid in self.running or intent is None:
+        if uid in self.running:
+            return
+        if intent is None:  # it was spawned by work that broke
+            self._delivered(uid)
             return
         operation = self._operation(
             uid, intent.origin, intent.name, intent.args, intent.now_ns, intent.connection, intent.hops, shard
@@ -107,6 +112,9 @@ class Runner:
         operation.resumed = True
         operation.intent_length = len(intent.journal)
         operation.replay = {entry.number: entry for entry in intent.journal}
+        operation.waiter = intent.waiter
+        if intent.waiter:
+            self.deliveries.begun(uid, intent.waiter)
         if intent.origin == "request":
             operation.method = self.engine.registry.find(intent.name)
             operation.changes = bool(operation.method.changes)
@@ -265,12 +273,17 @@ class Runner:
             engine.put_done(operation.home, operation.uid, body, error is not None, operation.owner)
         self._drop(operation)
         self._send_forgets(operation)
-        engine.answer(operation.reply_to, operation.uid, body, error is not None)
+        engine.answer_delivered(operation.reply_to, operation.uid, body, error is not None)
 
     def _drop(self, operation: Running) -> None:
         del self.running[operation.uid]
+        if operation.waiter:
+            self._delivered(operation.uid)
         while operation.locks:
             self._release(operation, operation.locks[-1])
+
+    def _delivered(self, uid: str) -> None:
+        self.engine.ready.extend(self.deliveries.ended(uid))
 
     def _release(self, operation: Running, text: str) -> None:
         """Give a lock to the operation that has waited for it longest."""
@@ -338,6 +351,7 @@ class Runner:
             generation,
             operation.connection,
             owner_text(owner),
+            operation.uid,
         )
         try:
             result = step.function(part, *call.args)
@@ -473,7 +487,7 @@ class Runner:
             if done is None:
                 return True
             self._drop(operation)
-            engine.answer(operation.reply_to, operation.uid, done.answer, done.failed)
+            engine.answer_delivered(operation.reply_to, operation.uid, done.answer, done.failed)
             return False
         if operation.dirty or operation.origin != "request":
             raise RuntimeError(f"{operation.name} asked to be forwarded after it had changed something")
@@ -578,7 +592,7 @@ class Runner:
         memo_key = f"{message.op_id}#{message.number}"
         memo = None if shard is None else shard.get("memo", memo_key)
         if memo is not None:
-            self._reply(message, memo.result, memo.error)
+            self.deliveries.when_made(memo_key, lambda: self._reply(message, memo.result, memo.error))
             return
         generation = engine.generation if message.shard == 0 else engine.references.seen_by(message.generation)
         if generation is None:
@@ -610,6 +624,7 @@ class Runner:
                 generation,
                 message.connection,
                 text,
+                memo_key,
             )
             try:
                 kind = tuple.__class_getitem__(step.arg_types)
@@ -625,10 +640,14 @@ class Runner:
         if not engine.segment(work):
             result, error = b"", internal_error(message.op_id).decode()
         reached = engine.generation.number
+
+        def reply() -> None:
+            self.deliveries.when_made(memo_key, lambda: self._reply(message, result, error or None))
+
         if engine.generation is before or engine.references.everywhere(reached):
-            self._reply(message, result, error or None)
+            reply()
         else:
-            engine.references.when_everywhere(reached, lambda: self._reply(message, result, error or None))
+            engine.references.when_everywhere(reached, reply)
 
     def generation_came(self) -> None:
         """Steps of operations that began with newer reference data than this worker had are done now."""

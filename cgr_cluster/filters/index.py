@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -10,7 +10,7 @@ import msgspec
 from cgr_cluster.engine.domain import GenerationView
 from cgr_cluster.events.values import text_of
 from cgr_cluster.filters.lists import find_filter
-from cgr_cluster.filters.paths import MISSING, split_path, walk
+from cgr_cluster.filters.paths import MISSING, split_path, steps_of, walk
 from cgr_cluster.filters.types import Rule
 from cgr_cluster.filters.view import View
 from cgr_cluster.rpc.errors import ApiError
@@ -70,7 +70,7 @@ def key_text(kind: str, path: str, value: str) -> str:
 class ProfileIndex:
     """The index of one kind, tenant and context: candidates of an event."""
 
-    __slots__ = ("always", "by_exists", "by_value", "everything", "settings")
+    __slots__ = ("_probes", "always", "by_exists", "by_value", "everything", "settings")
 
     def __init__(self, settings: IndexSettings) -> None:
         self.settings = settings
@@ -78,23 +78,30 @@ class ProfileIndex:
         self.always: list[str] = []
         self.by_value: dict[tuple[str, str], dict[str, list[str]]] = {}  # (type, path) -> value -> ids
         self.by_exists: dict[str, list[str]] = {}
+        self._probes: list[Probe] | None = None
 
-    def add(self, generation: GenerationView, tenant: str, profile_id: str, filter_ids: Iterable[str]) -> None:
+    def add(
+        self,
+        generation: GenerationView,
+        tenant: str,
+        profile_id: str,
+        filter_ids: Iterable[str],
+        hidden: Iterable[str] = (),
+    ) -> None:
+        """Put in a profile; its `hidden` filters give no keys ("": that of a profile without filters)."""
+        self._probes = None
         self.everything.append(profile_id)
         ids = tuple(filter_ids)
-        if not ids:
+        if not ids and "" not in hidden:
             self.always.append(profile_id)
         for filter_id in ids:
-            try:
-                rules = find_filter(generation, tenant, filter_id).rules
-            except ApiError:
-                continue  # a filter that is gone gives no key; the profile's list then fails when it is evaluated
-            for rule in rules:
-                for kind, path, value in rule_keys(rule):
-                    if kind == "*exists":
-                        self.by_exists.setdefault(path, []).append(profile_id)
-                    else:
-                        self.by_value.setdefault((kind, path), {}).setdefault(value, []).append(profile_id)
+            if filter_id in hidden:
+                continue
+            for kind, path, value in filter_keys(generation, tenant, filter_id):
+                if kind == "*exists":
+                    self.by_exists.setdefault(path, []).append(profile_id)
+                else:
+                    self.by_value.setdefault((kind, path), {}).setdefault(value, []).append(profile_id)
 
     def keys(self) -> Iterator[tuple[str, str]]:
         """(key text, profile id), as `GetFilterIndexes` lists them."""
@@ -110,65 +117,101 @@ class ProfileIndex:
 
     def candidates(self, view: View) -> Iterable[str]:
         """Ids of the profiles that the event may belong to (50 §6.3), each once."""
-        settings = self.settings
-        if not settings.indexed:
+        if not self.settings.indexed:
             return self.everything
-        if not self.by_value and not self.by_exists:
+        if self._probes is None:
+            self._probes = self._compile()
+        if not self._probes:
             return self.always
         found: dict[str, None] = dict.fromkeys(self.always)
-        for (kind, path), values in self.by_value.items():
-            if not self._looked_up(kind, path):
-                continue
-            value = self._field(view, path)
-            if value is MISSING:
-                continue
-            text = value if type(value) is str else text_of(value)
-            if kind == "*string":
-                ids = values.get(text)
-            elif kind == "*prefix":
-                ids = next((values[text[:end]] for end in range(len(text), 0, -1) if text[:end] in values), None)
-            else:
-                ids = next((values[text[start:]] for start in range(len(text)) if text[start:] in values), None)
+        for probe in self._probes:
+            ids = probe(view)
             if ids:
-                found.update(dict.fromkeys(ids))
-        for path, ids in self.by_exists.items():
-            if path in settings.exists_fields:
                 found.update(dict.fromkeys(ids))
         return found
 
-    def _looked_up(self, kind: str, path: str) -> bool:
+    def _compile(self) -> list[Probe]:
+        """A look-up for each indexed field."""
         settings = self.settings
-        if kind == "*string":
-            return settings.string_fields is None or path in settings.string_fields
-        return path in (settings.prefix_fields if kind == "*prefix" else settings.suffix_fields)
+        probes: list[Probe] = []
+        for (kind, path), values in self.by_value.items():
+            if kind == "*string":
+                looked_up = settings.string_fields is None or path in settings.string_fields
+            else:
+                looked_up = path in (settings.prefix_fields if kind == "*prefix" else settings.suffix_fields)
+            read = _field(path, settings.nested) if looked_up else None
+            if read is not None:
+                probes.append(_probe(kind, read, values))
+        for path, ids in self.by_exists.items():
+            if path in settings.exists_fields:
+                probes.append(lambda view, ids=ids: ids)  # type: ignore[misc]  # bound now
+        return probes
 
-    def _field(self, view: View, path: str) -> Any:
-        """The field as the look-up knows it: a plain name of the first level, or a nested path when configured."""
-        root, _, name = path.partition(".")
-        if root == "*req":
-            fields = view.event
-        elif root == "*opts":
-            fields = view.opts
-        elif root == "*vars":
-            fields = view.variables or {}
-        elif path == "*tenant" and view.tenant_path:
-            return view.tenant
-        else:
+
+Probe = Callable[[View], "list[str] | None"]
+
+
+def filter_keys(generation: GenerationView, tenant: str, filter_id: str) -> list[tuple[str, str, str]]:
+    """(type, path, value) of the keys of a stored or inline filter; a filter that is gone gives none: the profile's list
+    then fails when it is evaluated."""
+    try:
+        rules = find_filter(generation, tenant, filter_id).rules
+    except ApiError:
+        return []
+    return [key for rule in rules for key in rule_keys(rule)]
+
+
+def _probe(kind: str, read: Callable[[View], Any], values: dict[str, list[str]]) -> Probe:
+    def equal(view: View) -> list[str] | None:
+        value = read(view)
+        if type(value) is str:
+            return values.get(value)
+        return None if value is MISSING else values.get(text_of(value))
+
+    def prefix(view: View) -> list[str] | None:
+        value = read(view)
+        if value is MISSING:
+            return None
+        text = text_of(value)
+        return next((values[text[:end]] for end in range(len(text), 0, -1) if text[:end] in values), None)
+
+    def suffix(view: View) -> list[str] | None:
+        value = read(view)
+        if value is MISSING:
+            return None
+        text = text_of(value)
+        return next((values[text[start:]] for start in range(len(text)) if text[start:] in values), None)
+
+    return {"*string": equal, "*prefix": prefix, "*suffix": suffix}[kind]
+
+
+def _field(path: str, nested: bool) -> Callable[[View], Any] | None:
+    """Reads a field as the look-up knows it: a plain name of the first level, or a nested path when configured. None:
+    the look-up never builds this key."""
+    root, dot, name = path.partition(".")
+    if path == "*tenant":
+        return lambda view: view.tenant if view.tenant_path else MISSING
+    fields = _ROOTS.get(root)
+    if fields is None or not dot:
+        return None
+    if not nested or any(mark in name for mark in "{<:"):
+        return lambda view: fields(view).get(name, MISSING)
+    steps = steps_of(split_path(name))
+
+    def read(view: View) -> Any:
+        value = fields(view).get(name, MISSING)
+        if value is not MISSING:
+            return value
+        try:
+            return walk(fields(view), steps)
+        except ApiError:
             return MISSING
-        value = fields.get(name, MISSING)
-        if value is MISSING and self.settings.nested and not any(mark in name for mark in "{<:"):
-            try:
-                return walk(fields, _steps(name))
-            except ApiError:
-                return MISSING
-        return value
+
+    return read
 
 
-def _steps(name: str) -> list[str]:
-    steps = []
-    for part in split_path(name):
-        head, bracket, rest = part.partition("[")
-        steps.append(head)
-        if bracket:
-            steps += [f"[{index}" for index in rest.removesuffix("]").split("][")]
-    return steps
+_ROOTS: dict[str, Callable[[View], dict[str, Any]]] = {
+    "*req": lambda view: view.event,
+    "*opts": lambda view: view.opts,
+    "*vars": lambda view: view.variables or {},
+}

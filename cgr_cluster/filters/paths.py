@@ -6,7 +6,7 @@ chapters are `ApiError`s.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -131,7 +131,7 @@ def _compile_path(path: str) -> Reader:
         def live(view: View) -> Any:
             if view.live is None:
                 raise ApiError(f"NOT_CONNECTED: {root}")
-            return view.live.read(root, names)
+            return view.live.read(view, root, names)
 
         return live
     return lambda view: MISSING
@@ -145,7 +145,7 @@ def _of_map(root: str, parts: list[str]) -> Reader:
         if root == "*opts":
             return lambda view: view.opts.get(first, MISSING)
         return lambda view: MISSING if view.variables is None else view.variables.get(first, MISSING)
-    steps = [step for part in parts for step in _indexed(part)]
+    steps = steps_of(parts)
     if root == "*req":
         return lambda view: walk(view.event, steps)
     if root == "*opts":
@@ -153,10 +153,15 @@ def _of_map(root: str, parts: list[str]) -> Reader:
     return lambda view: MISSING if view.variables is None else walk(view.variables, steps)
 
 
-def _indexed(part: str) -> list[str]:
-    """`Name[i]` as the steps `Name` and `[i]`."""
-    name, bracket, rest = part.partition("[")
-    return [name, *(f"[{index}" for index in rest.removesuffix("]").split("]["))] if bracket else [part]
+def steps_of(parts: Sequence[str]) -> list[str]:
+    """Parts of a path as steps of `walk`: `Name[i]` is two, `Name` and `[i`."""
+    steps = []
+    for part in parts:
+        name, bracket, rest = part.partition("[")
+        steps.append(name)
+        if bracket:
+            steps += [f"[{index}" for index in rest.removesuffix("]").split("][")]
+    return steps
 
 
 def walk(value: Any, steps: list[str]) -> Any:

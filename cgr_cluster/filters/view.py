@@ -10,10 +10,10 @@ from cgr_cluster.events.values import json_text
 
 
 class Live(Protocol):
-    """State of other owners that paths reach: accounts, stat queues, resources (50 §2.3)."""
+    """State of other owners that paths reach: accounts, stat queues, resources (50 §2.3; live.py)."""
 
-    def read(self, source: str, parts: tuple[str, ...]) -> Any:
-        """The value at `parts` below `source` (`*accounts` ...), or `paths.MISSING`."""
+    def read(self, view: View, root: str, parts: tuple[str, ...]) -> Any:
+        """The value at `parts` below `root` (`*accounts` ...), or `paths.MISSING`."""
         ...
 
 

@@ -43,7 +43,7 @@ def process_event(op: Operation, params: EventArgs) -> Steps[dict[str, Any]]:
     blocker = flags.on("*blocker_error")
     answer: dict[str, Any] = {}
     failed = False
-    runs: list[ChargingRun] = charging_runs(op, event) if flags.on("*chargers") else []
+    runs: list[ChargingRun] = (yield from charging_runs(op, event)) if flags.on("*chargers") else []
     _refuse_unconnected(flags)
     for main, error in (("*thresholds", "THRESHOLDS_ERROR:NOT_CONNECTED: ThresholdS"),
                         ("*stats", "STATS_ERROR:NOT_CONNECTED: StatS")):  # fmt: skip
@@ -149,7 +149,7 @@ def _initiate(op: Operation, event: CGREvent, force: bool) -> Steps[list[tuple[s
     """As InitiateSession, but with automatic debit the default usage of the ToR is answered."""
     interval = interval_of(op, event)
     settings = session_settings(op.generation)
-    session = make_session(op, event, force, interval)
+    session = yield from make_session(op, event, force, interval)
     reply: Reply = yield from initiate_session(op, session, read_usage(event.event, settings, creating=True))
     if reply.kind == EXISTS:
         raise ApiError("EXISTS")
@@ -167,7 +167,7 @@ def _terminate(op: Operation, event: CGREvent, force: bool) -> Steps[None]:
     request = end_request(op, event, alter=False)
     reply: Reply = yield from end_session(op, event, request)
     if reply.kind == ABSENT:
-        session = make_session(op, event, force, interval)
+        session = yield from make_session(op, event, force, interval)
         session.debit_interval_ns = 0
         usage = read_usage(event.event, session_settings(op.generation), creating=True)
         made: Reply = yield from initiate_session(op, session, usage)

@@ -75,7 +75,7 @@ def max_usages(op: Operation, event: CGREvent) -> Steps[list[tuple[str, int]]]:
         asked = duration_of(event.event["Usage"])
     else:
         asked = settings.usage_of_tor(text_field(event.event, "ToR"))
-    session = make_session(op, event, False, 0)
+    session = yield from make_session(op, event, False, 0)
     try:
         return (yield from authorized(op, session, asked))
     except NotMadeError:
@@ -124,7 +124,7 @@ def authorize_with_digest(op: Operation, params: AuthorizeArgs) -> Steps[dict[st
 def start_session(op: Operation, event: CGREvent, force_duration: bool) -> Steps[list[tuple[str, int]]]:
     """Initiate (30.5.2): what each run is granted. Raises the answer's error."""
     interval = interval_of(op, event)
-    session = make_session(op, event, force_duration, interval)
+    session = yield from make_session(op, event, force_duration, interval)
     usage = read_usage(event.event, session_settings(op.generation), creating=True)
     reply: Reply = yield from initiate_session(op, session, usage)
     if reply.kind == EXISTS:
@@ -171,7 +171,7 @@ def continue_session(op: Operation, event: CGREvent, force_duration: bool) -> St
     while True:
         reply: Reply = yield from update_session(op, event, read_usage(event.event, settings, creating=False))
         if reply.kind == ABSENT:
-            session = make_session(op, event, force_duration, interval)
+            session = yield from make_session(op, event, force_duration, interval)
             usage = read_usage(event.event, settings, creating=True)
             reply = yield from initiate_session(op, session, usage)
             if session.debits_by_itself:  # loops debit it: the update is just answered
@@ -251,7 +251,7 @@ def _terminate(op: Operation, event: CGREvent, force_duration: bool) -> Steps[No
                 raise rals_error(reply.error)
             return
     try:
-        session = make_session(op, event, force_duration, interval)
+        session = yield from make_session(op, event, force_duration, interval)
     except ApiError as error:
         raise rals_error(error.text) if error.text.startswith("CHARGERS_ERROR:") else error from error
     session.debit_interval_ns = 0  # a one-shot has no debit loops
@@ -273,7 +273,7 @@ def process_message(op: Operation, params: MessageArgs) -> Steps[dict[str, Any]]
     parts.routes(params.GetRoutes)
     answer: dict[str, Any] = {}
     if params.Debit:
-        session = make_session(op, event, params.ForceDuration, 0)
+        session = yield from make_session(op, event, params.ForceDuration, 0)
         usage = read_usage(event.event, session_settings(op.generation), creating=True)
         if usage.error:
             raise rals_error(usage.error)

@@ -16,6 +16,7 @@ from cgr_cluster.chargers.runs import ChargingRun, charge_runs
 from cgr_cluster.engine.domain import Call, Operation, Steps, exclusive, sleep
 from cgr_cluster.engine.owner import Owner, account_owner, registry_owner
 from cgr_cluster.events.event import CGREvent
+from cgr_cluster.filters.live import with_live
 from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.sessions import charging
 from cgr_cluster.sessions.build import build_session
@@ -114,12 +115,12 @@ def charge_away(op: Operation, busy: Session, work: Callable[[Session], Charging
 # --- making ------------------------------------------------------------------------------------------------------
 
 
-def charging_runs(op: Operation, event: CGREvent) -> list[ChargingRun]:
+def charging_runs(op: Operation, event: CGREvent) -> Steps[list[ChargingRun]]:
     """The runs of ChargerS. Raises `CHARGERS_ERROR:...`."""
     if not session_settings(op.generation).chargers_connected:
         raise ApiError("ChargerS is disabled")
     try:
-        runs = charge_runs(op.generation, op.now_ns, event)
+        runs = yield from with_live(lambda live: charge_runs(op.generation, op.now_ns, event, live))
     except ApiError as error:
         raise ApiError(f"CHARGERS_ERROR:{error.text}") from error
     if not runs:
@@ -134,10 +135,10 @@ def with_cgrid(event: CGREvent) -> str:
     return cgrid
 
 
-def make_session(op: Operation, event: CGREvent, force_duration: bool, interval_ns: int) -> Session:
+def make_session(op: Operation, event: CGREvent, force_duration: bool, interval_ns: int) -> Steps[Session]:
     """An unregistered session of the event."""
     cgrid = with_cgrid(event)
-    runs = charging_runs(op, event)
+    runs = yield from charging_runs(op, event)
     return build_session(
         event,
         cgrid,

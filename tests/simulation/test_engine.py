@@ -10,9 +10,11 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
 
 from cgr_cluster.engine import runner
+from cgr_cluster.engine.deliveries import Deliveries
 from cgr_cluster.engine.shard import Shard
 from cgr_cluster.node.node import Node
 from tests.simulation import toy
@@ -54,6 +56,8 @@ def workload(node: Node) -> list[Any]:
     out.append(result(node, "Toy.Ask", {"purse": "p2", "coins": 4}))
     out += [result(node, "Toy.Order", {"purse": name, "wage": 9}) for name in ("p3", "p4")]
     out.append(result(node, "Toy.GetWage", {}))
+    out.append(result(node, "Toy.Celebrate", {"purse": "p0", "to": names[1:]}))
+    out.append(result(node, "Toy.CelebrateAt", {"purse": "p4", "to": [*names[:4], names[5]]}))
     out.append(result(node, "Toy.Deposit", {"purse": "p1"}))
     node.advance(10 * 10**9)
     out.append({name: result(node, "Toy.Get", {"purse": name}) for name in (*names, "bank")})
@@ -65,8 +69,8 @@ def workload(node: Node) -> list[Any]:
 def test_answers_do_not_depend_on_the_number_of_workers(workers: int) -> None:
     expected = workload(new_node(1))
     assert (
-        expected[-1] == 6 * 100 + 6 * 7 + 8 + 2 * 3
-    )  # given, paid, asked, ordered; a transfer or interest makes nothing
+        expected[-1] == 6 * 100 + 6 * 7 + 8 + 2 * 3 + 2 * 6
+    )  # given, paid, asked, ordered, gifts; a transfer or interest makes nothing
     assert workload(new_node(workers)) == expected
 
 
@@ -196,3 +200,25 @@ def test_a_request_past_its_deadline_has_no_effect() -> None:
     node._pending[uid][1].deadline_ns = node.now_ns - 1
     assert node.wait(uid)["error"] == "REPLY_TIMEOUT"
     assert node.call("Toy.Get", {"purse": "p1"})["error"] == "NOT_FOUND"
+
+
+def coins_when_answered(method: str, crash_at: tuple[int, ...] = ()) -> int:
+    """What all purses hold at the very moment in which the answer reaches the client."""
+    node = new_node(3, crash_at)
+    names = [f"p{n}" for n in range(6)]
+    uid = node.send(method, {"purse": "p0", "to": names[1:]})
+    while uid not in node._answers:
+        assert node._step(), "nothing is under way and there is no answer"
+    return sum(msgspec.msgpack.decode(v, type=toy.Purse).coins for (_, k), v in node.disk.items() if "purse/" in k)
+
+
+@pytest.mark.parametrize("method", ["Toy.Celebrate", "Toy.CelebrateAt"])
+def test_an_answer_waits_until_what_its_parts_deliver_is_with_its_owners(method: str) -> None:
+    assert coins_when_answered(method) == 6
+    for crash in range(1, 20):
+        assert coins_when_answered(method, (crash,)) == 6, f"crash at event {crash}"
+
+
+def test_the_wait_for_deliveries_is_shown_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Deliveries, "when_made", lambda self, waiter, then: then())
+    assert coins_when_answered("Toy.Celebrate") < 6

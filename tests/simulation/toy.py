@@ -144,6 +144,29 @@ def pay(op: Operation, names: list[str]) -> Steps[None]:
         yield give.at(owner(name), name, op.generation.get("wage", "all").coins)
 
 
+@task("toy.gift")
+def gift(op: Operation, names: list[str], coins: int) -> Steps[None]:
+    for name in names:
+        yield give.at(owner(name), name, coins)
+
+
+@step("toy.celebrate")
+def celebrate(part: Part, name: str, names: list[str]) -> int:
+    """One coin for this purse, and one for each of the others before the answer leaves."""
+    part.deliver("toy.gift", names, 1)
+    return int(give(part, name, 1))
+
+
+def do_celebrate(part: Part, params: Any) -> int:
+    return int(celebrate(part, params["purse"], params["to"]))
+
+
+def do_celebrate_at(op: Operation, params: Any) -> Steps[int]:
+    """The same as a step at the first of the others."""
+    first, *rest = params["to"]
+    return (yield celebrate.at(owner(first), first, [*rest, params["purse"]]))
+
+
 def do_deposit(part: Part, params: Any) -> str:
     """Interest of one coin after a second, five times."""
     part.set_timer("interest/" + params["purse"], part.now_ns + 10**9, "toy.interest", params["purse"], 5)
@@ -220,6 +243,7 @@ def registry() -> Registry:
         ("GetWage", do_get_wage, ANY, False), ("Pay", do_pay, LEADER_RULE, True), ("Deposit", do_deposit, PurseRule(), True),
         ("Ask", do_ask, ANY, True), ("Wages", do_wages, ANY, False), ("Break", do_break, PurseRule(), True), ("Order", do_order, ANY, True),
         ("Loop", do_loop, PurseRule(), True),
+        ("Celebrate", do_celebrate, PurseRule(), True), ("CelebrateAt", do_celebrate_at, PurseRule(), True),
     ):  # fmt: skip
         orchestrates = handler.__code__.co_flags & 0x20 != 0
         found.add(Method(f"Toy.{name}", handler, Any, rule, changes, None, orchestrates))

@@ -1,0 +1,48 @@
+"""Deliveries: tasks whose end the answer of their cause waits for (design 5, "stat queues, thresholds").
+
+An event that a part has caused (a balance changed) goes to owners elsewhere. It must be in their hands before the answer
+leaves, so that whoever has the answer and then reads there sees it. The part hands it to a task (`part.deliver`), which is
+durable with the part; the answer of the request, or the result of the foreign step, that the part belongs to is held here
+until the task has ended. Nothing else waits: the operation goes on, and holds no lock for it. After a restart the tasks are
+found by their intents, and a repeated request or step, whose answer is known, waits again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+Then = Callable[[], None]
+
+
+class Deliveries:
+    """`waiter`: the uid of a request, or the memo key of a foreign step."""
+
+    __slots__ = ("_held", "_open", "_waiter_of")
+
+    def __init__(self) -> None:
+        self._waiter_of: dict[str, str] = {}  # task → waiter
+        self._open: dict[str, set[str]] = {}  # waiter → tasks that have not ended
+        self._held: dict[str, list[Then]] = {}  # waiter → what goes on when they have
+
+    def begun(self, task: str, waiter: str) -> None:
+        self._waiter_of[task] = waiter
+        self._open.setdefault(waiter, set()).add(task)
+
+    def ended(self, task: str) -> list[Then]:
+        """The task has ended (or will never run). Answers what may go on now."""
+        waiter = self._waiter_of.pop(task, None)
+        if waiter is None:
+            return []
+        tasks = self._open[waiter]
+        tasks.discard(task)
+        if tasks:
+            return []
+        del self._open[waiter]
+        return self._held.pop(waiter, [])
+
+    def when_made(self, waiter: str, then: Then) -> None:
+        """Do `then` when all deliveries of the waiter have been made: at once when it has none."""
+        if self._open and waiter in self._open:
+            self._held.setdefault(waiter, []).append(then)
+        else:
+            then()
