@@ -20,6 +20,7 @@ MODULES = (
     "cgr_cluster.accounts.api",
     "cgr_cluster.actions.api",
     "cgr_cluster.filters.api",
+    "cgr_cluster.attributes.api",
     "cgr_cluster.chargers.api",
     "cgr_cluster.sessions.api",
     "cgr_cluster.cdrs.api",

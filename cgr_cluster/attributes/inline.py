@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cgr_cluster.attributes.types import Attribute, AttributeProfile
+from cgr_cluster.events.rules import split_value
 from cgr_cluster.rpc.errors import ApiError
 
 
@@ -20,5 +21,5 @@ def parse_inline(tenant: str, text: str) -> AttributeProfile:
         kind, path, value = parts
         if not path:
             raise ApiError(f"empty path in inline AttributeProfile <{text}>")
-        attributes.append(Attribute(path, kind, (value,) if kind == "*constant" else tuple(value.split("&"))))
+        attributes.append(Attribute(path, kind, split_value(value, "&")))
     return AttributeProfile(tenant, text, attributes=tuple(attributes))

@@ -7,19 +7,26 @@ from typing import Any
 
 import msgspec
 
-from cgr_cluster.attributes.inline import is_inline, parse_inline
-from cgr_cluster.attributes.types import Attribute, AttributeProfile
-from cgr_cluster.attributes.values import Maker, compile_attribute_value
+from cgr_cluster.attributes.selection import ATTRIBUTES, CompiledProfile, choose
+from cgr_cluster.attributes.settings import attribute_settings
 from cgr_cluster.engine.domain import GenerationView
 from cgr_cluster.events.event import CGREvent
-from cgr_cluster.events.values import bool_of, int_of
-from cgr_cluster.filters.index import IndexSettings, ProfileIndex
+from cgr_cluster.events.values import bool_of, int_of, text_of, texts_of
 from cgr_cluster.filters.lists import passes
 from cgr_cluster.filters.live import NOTHING_LIVE, Live
+from cgr_cluster.filters.paths import MISSING
+from cgr_cluster.filters.selection import profiles_of
 from cgr_cluster.filters.view import View
-from cgr_cluster.rpc.errors import ApiError, missing, not_found, server_error
+from cgr_cluster.rpc.errors import ApiError, missing, server_error
 
-ANY_CONTEXT = "*any"
+CONTEXT = "*context"
+PROFILE_IDS = "*attrProfileIDs"
+PROCESS_RUNS = "*attrProcessRuns"
+PROFILE_RUNS = "*attrProfileRuns"
+IGNORE_FILTERS = "*attrProfileIgnoreFilters"
+DEFAULT_CONTEXT = "*default"
+TO_FILL = "*attributes"  # a field that holds this text must be given another value
+REMOVE = "*remove"
 
 
 class Processed(msgspec.Struct, gc=False):
@@ -30,113 +37,46 @@ class Processed(msgspec.Struct, gc=False):
     event: CGREvent
 
 
-class CompiledProfile:
-    """A profile with its values compiled."""
-
-    __slots__ = ("attributes", "profile", "shown")
-
-    def __init__(self, profile: AttributeProfile) -> None:
-        self.profile = profile
-        self.shown = profile.id if is_inline(profile.id) else f"{profile.tenant}:{profile.id}"
-        self.attributes: tuple[tuple[Attribute, Maker], ...] = tuple(
-            (attribute, compile_attribute_value(attribute)) for attribute in profile.attributes
-        )
-
-
-class _Profiles:
-    """Profiles and context indexes of a generation, made when first used."""
-
-    def __init__(self, generation: GenerationView) -> None:
-        self._generation = generation
-        self._compiled: dict[str, CompiledProfile | None] = {}
-        self._indexes: dict[str, dict[str, ProfileIndex]] = {}
-        self.any_context = bool(generation.config("attributes").get("any_context", True))
-
-    def get(self, tenant: str, profile_id: str) -> CompiledProfile | None:
-        key = f"{tenant}:{profile_id}"
-        if key not in self._compiled:
-            found = (
-                parse_inline(tenant, profile_id)
-                if is_inline(profile_id)
-                else self._generation.get("attribute_profile", key)
-            )
-            self._compiled[key] = None if found is None else CompiledProfile(found)
-        return self._compiled[key]
-
-    def index(self, tenant: str, context: str) -> ProfileIndex | None:
-        by_context = self._indexes.get(tenant)
-        if by_context is None:
-            by_context = self._indexes[tenant] = self._build(tenant)
-        return by_context.get(context)
-
-    def _build(self, tenant: str) -> dict[str, ProfileIndex]:
-        settings = IndexSettings.of(self._generation, "attributes")
-        by_context: dict[str, ProfileIndex] = {}
-        for key in sorted(self._generation.keys("attribute_profile")):
-            if not key.startswith(f"{tenant}:"):
-                continue
-            profile: AttributeProfile = self._generation.get("attribute_profile", key)
-            for context in profile.contexts:
-                index = by_context.setdefault(context, ProfileIndex(settings))
-                index.add(self._generation, tenant, profile.id, profile.filter_ids)
-        return by_context
-
-
 def process_attributes(
-    generation: GenerationView,
-    now_ns: int,
-    event: CGREvent,
-    context: str,
-    profile_ids: Sequence[str] = (),
-    live: Live = NOTHING_LIVE,
-) -> Processed:
-    """Run AttributeS on a copy of `event`. Raises `NOT_FOUND` when nothing matches, the errors of 50 §8.2 with their
-    prefixes, and `Need`."""
-    config = generation.config("attributes").get("opts") or {}
+    generation: GenerationView, now_ns: int, event: CGREvent, context: str = "", live: Live = NOTHING_LIVE
+) -> Processed | None:
+    """Run AttributeS on a copy of `event`; None when nothing matches (or a first run finds a source missing). Options are
+    those of the event. `context`: for an event that names none; it is among the options while the profiles are looked at.
+
+    Raises the errors of 50 §8.2 with their prefixes, and `Need`."""
+    settings = attribute_settings(generation)
     opts = event.opts
-    process_runs = int_of(opts.get("*attrProcessRuns", _default(config, "*processRuns", 1)))
-    profile_runs = int_of(opts.get("*attrProfileRuns", _default(config, "*profileRuns", 0)))
+    process_runs = int_of(opts[PROCESS_RUNS]) if PROCESS_RUNS in opts else settings.process_runs
+    profile_runs = int_of(opts[PROFILE_RUNS]) if PROFILE_RUNS in opts else settings.profile_runs
+    if process_runs > 0 and not (
+        opts.get(PROFILE_IDS) or settings.profile_ids or profiles_of(ATTRIBUTES, generation, event.tenant).indexes
+    ):
+        _refuse_unfilled(event)
+        return None
     out = Processed([], [], event.copy())
+    lent = bool(context) and not text_of(opts.get(CONTEXT))
+    if lent:
+        out.event.opts[CONTEXT] = context
     try:
-        ignore_filters = bool(profile_ids) and bool_of(
-            opts.get("*attrProfileIgnoreFilters", _default(config, "*profileIgnoreFilters", False))
-        )
-        _run(generation, now_ns, out, context, profile_ids, process_runs, profile_runs, ignore_filters, live)
+        found = _run(generation, now_ns, out, process_runs, profile_runs, live)
     except ApiError as error:
-        if error.text != "NOT_FOUND":
-            raise server_error(error) from error
-        _refuse_unfilled(out.event)
-        raise
+        raise server_error(error) from error
+    if lent:
+        out.event.opts.pop(CONTEXT, None)
     _refuse_unfilled(out.event)
-    return out
-
-
-def _default(config: dict[str, Any], name: str, built_in: Any) -> Any:
-    """A default of `attributes.opts`: a plain value, or a list of values with filters whose first one counts."""
-    value = config.get(name, built_in)
-    if isinstance(value, list):
-        value = value[0].get("Value", built_in) if value and isinstance(value[0], dict) else built_in
-    return value
+    return out if found else None
 
 
 def _refuse_unfilled(event: CGREvent) -> None:
     for field, value in event.event.items():
-        if value == "*attributes":
+        if value == TO_FILL:
             raise missing([field])
 
 
 def _run(
-    generation: GenerationView,
-    now_ns: int,
-    out: Processed,
-    context: str,
-    profile_ids: Sequence[str],
-    process_runs: int,
-    profile_runs: int,
-    ignore_filters: bool,
-    live: Live,
-) -> None:
-    profiles = generation.derived(_Profiles, "attribute_profile", "filter", "config")
+    generation: GenerationView, now_ns: int, out: Processed, process_runs: int, profile_runs: int, live: Live
+) -> bool:
+    """The process runs; whether the first of them found a profile."""
     previous = ""
     used: dict[str, int] = {}
     variables: dict[str, Any] = {"*processedProfileIDs": out.matched}
@@ -146,106 +86,113 @@ def _run(
         view = View(
             generation, now_ns, event.tenant, event.event, event.opts, variables=variables, tenant_path=True, live=live
         )
-        full = {name for name, count in used.items() if profile_runs and count >= profile_runs}
-        chosen = _choose(profiles, view, event, context, profile_ids, ignore_filters, full | {previous})
+        left_out = {name for name, count in used.items() if profile_runs and count >= profile_runs}
+        if previous:
+            left_out.add(previous)
+        options = _options(generation, event.opts)
+        chosen = choose(view, event.time, options.context, options.profile_ids, options.ignore_filters, left_out)
         if chosen is None:
-            if run == 1:
-                raise not_found()
-            return
+            return run > 1
         variables["*apTenantID"] = chosen.shown
         try:
             _apply(chosen, view, out)
         except ApiError as error:
-            if error.text == "NOT_FOUND" and run > 1:
-                return
-            raise
+            if error.text != "NOT_FOUND":
+                raise
+            return run > 1
         out.matched.append(chosen.shown)
         previous = chosen.shown
         used[previous] = used.get(previous, 0) + 1
         if chosen.profile.blocker:
-            return
+            break
+    return True
 
 
-def _choose(
-    profiles: _Profiles,
-    view: View,
-    event: CGREvent,
-    context: str,
-    profile_ids: Sequence[str],
-    ignore_filters: bool,
-    left_out: set[str],
-) -> CompiledProfile | None:
-    """The matching profile of the highest weight; the earlier candidate wins among equals."""
-    best: CompiledProfile | None = None
-    for profile_id in profile_ids or _candidates(profiles, view, context):
-        compiled = profiles.get(view.tenant, profile_id)
-        if compiled is None or compiled.shown in left_out:
-            continue
-        profile = compiled.profile
-        if profile.contexts != (ANY_CONTEXT,) and context not in profile.contexts:
-            continue
-        interval = profile.activation_interval
-        if event.time is not None and interval is not None and not interval.holds(event.time.ns):
-            continue
-        if not ignore_filters and not passes(view, profile.filter_ids):
-            continue
-        if best is None or profile.weight > best.profile.weight:
-            best = compiled
-    return best
+class _Options(msgspec.Struct, gc=False):
+    """What the options of an event say about one run."""
+
+    context: str
+    profile_ids: Sequence[str]
+    ignore_filters: bool
 
 
-def _candidates(profiles: _Profiles, view: View, context: str) -> list[str]:
-    found: dict[str, None] = {}
-    index = profiles.index(view.tenant, context)
-    if index is not None:
-        found.update(dict.fromkeys(sorted(index.candidates(view))))
-    if context != ANY_CONTEXT and (profiles.any_context or not found):
-        index = profiles.index(view.tenant, ANY_CONTEXT)
-        if index is not None:
-            found.update(dict.fromkeys(sorted(index.candidates(view))))
-    return list(found)
+def _options(generation: GenerationView, opts: dict[str, Any]) -> _Options:
+    """Raises their conversion errors, without prefix."""
+    settings = attribute_settings(generation)
+    return _Options(
+        text_of(opts.get(CONTEXT)) or DEFAULT_CONTEXT,
+        texts_of(opts[PROFILE_IDS]) if PROFILE_IDS in opts else settings.profile_ids,
+        bool_of(opts[IGNORE_FILTERS]) if IGNORE_FILTERS in opts else settings.ignore_filters,
+    )
 
 
-def _apply(compiled: CompiledProfile, view: View, out: Processed) -> None:
+def profile_for(generation: GenerationView, now_ns: int, event: CGREvent, live: Live) -> CompiledProfile | None:
+    """The profile that the event would get first, nothing being altered. `~*tenant` cannot be read here (50 §2.2).
+    Raises errors of options bare, others with `SERVER_ERROR: `, and `Need`."""
+    options = _options(generation, event.opts)
+    view = View(generation, now_ns, event.tenant, event.event, event.opts, variables={"*processRuns": 1}, live=live)
+    try:
+        return choose(view, event.time, options.context, options.profile_ids, options.ignore_filters)
+    except ApiError as error:
+        raise server_error(error) from error
+
+
+def _apply(chosen: CompiledProfile, view: View, out: Processed) -> None:
     event = out.event
-    for attribute, make in compiled.attributes:
+    for attribute in chosen.attributes:
         if attribute.filter_ids and not passes(view, attribute.filter_ids):
             continue
+        text = attribute.constant if attribute.constant is not None else attribute.make(view)
         path = attribute.path
         if path not in out.altered:
             out.altered.append(path)
-        text = make(view)
         if path == "*tenant":
-            event.tenant = event.tenant + text if attribute.type == "*composed" else text
-        else:
+            event.tenant = event.tenant + text if attribute.composed else text
+        elif text == REMOVE:
+            _remove(event, view, path)
+        elif attribute.old is None:
             _set(event, view, path, text)
+        else:
+            old = attribute.old.read(view)
+            _set(event, view, path, text if old is MISSING else text_of(old) + text)
+
+
+def _fields(event: CGREvent, view: View, root: str) -> dict[str, Any] | None:
+    """The map below a root that can be written to; None: a path that changes nothing (50 §8.4)."""
+    if root == "*req":
+        return event.event
+    if root == "*opts":
+        return event.opts
+    return view.variables if root == "*vars" else None
 
 
 def _set(event: CGREvent, view: View, path: str, text: str) -> None:
-    """Write (or `*remove`) `path`; other roots than *req, *opts and *vars change nothing (50 §8.4)."""
-    root, _, rest = path.partition(".")
-    if root == "*req":
-        fields = event.event
-    elif root == "*opts":
-        fields = event.opts
-    elif root == "*vars" and view.variables is not None:
-        fields = view.variables
-    else:
+    """Write a path, making the maps on the way. Raises WRONG_PATH for one through a plain value."""
+    root, dot, rest = path.partition(".")
+    fields = _fields(event, view, root)
+    if fields is None or not dot:
         return
     *way, last = rest.split(".")
     for name in way:
         below = fields.get(name)
-        if below is None:
-            if text == "*remove":
-                return
-            below = {}
-        elif not isinstance(below, dict):
+        if below is not None and not isinstance(below, dict):
             raise ApiError("WRONG_PATH")
-        else:
-            below = dict(below)  # the caller's event shares nested values
-        fields[name] = below
-        fields = below
-    if text == "*remove":
-        fields.pop(last, None)
-    else:
-        fields[last] = text
+        fields[name] = fields = {} if below is None else dict(below)  # the caller's event shares nested values
+    fields[last] = text
+
+
+def _remove(event: CGREvent, view: View, path: str) -> None:
+    """Delete a path; one that leads nowhere is fine."""
+    root, dot, rest = path.partition(".")
+    fields = _fields(event, view, root)
+    if fields is None or not dot:
+        return
+    *way, last = rest.split(".")
+    found: Any = fields
+    for name in way:
+        found = found.get(name) if isinstance(found, dict) else None
+    if not isinstance(found, dict) or last not in found:
+        return
+    for name in way:
+        fields[name] = fields = dict(fields[name])
+    del fields[last]

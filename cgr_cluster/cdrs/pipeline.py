@@ -22,7 +22,7 @@ from cgr_cluster.cdrs.stages import Stages
 from cgr_cluster.cdrs.tail import EXISTS, put_at, remove
 from cgr_cluster.cdrs.types import CDR, DEFAULT_RUN, Identity, StoredCdr
 from cgr_cluster.chargers.runs import charge_runs
-from cgr_cluster.engine.domain import GenerationView, Operation, Steps
+from cgr_cluster.engine.domain import Operation, Steps
 from cgr_cluster.engine.owner import Owner
 from cgr_cluster.events.event import CGREvent
 from cgr_cluster.events.values import text_of
@@ -92,30 +92,15 @@ def _attributed(op: Operation, events: list[CGREvent]) -> Steps[list[CGREvent]]:
 def _after_attributes(op: Operation, event: CGREvent, live: Live) -> CGREvent:
     """The event after AttributeS. When nothing matches, the context `*cdrs` stays in its options (kept: chargers then look
     for attributes of that context)."""
-    opts = dict(event.opts)
-    context = text_of(opts.setdefault("*context", CONTEXT)) or CONTEXT
-    asked = CGREvent(event.tenant, event.id, event.time, event.event, opts)
-    if (
-        event.tenant not in op.generation.derived(_tenants, "attribute_profile")
-        and "*attributes" not in event.event.values()
-    ):
-        return asked
-    ids = opts.get("*attrProfileIDs")
-    names = [text_of(name) for name in ids] if isinstance(ids, list) else [text_of(ids)] if ids else []
+    asked = CGREvent(event.tenant, event.id, event.time, event.event, {**event.opts, "*subsys": CONTEXT})
     try:
-        processed = process_attributes(op.generation, op.now_ns, asked, context, names, live)
-    except ApiError as error:
-        if error.text != "NOT_FOUND":
-            raise partially_executed() from None
+        processed = process_attributes(op.generation, op.now_ns, asked, CONTEXT, live)
+    except ApiError:
+        raise partially_executed() from None
+    if processed is None:
+        asked.opts.setdefault("*context", CONTEXT)
         return asked
-    if "*context" not in event.opts:
-        processed.event.opts.pop("*context", None)
     return processed.event
-
-
-def _tenants(generation: GenerationView) -> frozenset[str]:
-    """The tenants that have attribute profiles."""
-    return frozenset(key.partition(":")[0] for key in generation.keys("attribute_profile"))
 
 
 def _charged(op: Operation, events: list[CGREvent]) -> Steps[list[Processed]]:

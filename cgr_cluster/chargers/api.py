@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from cgr_cluster.chargers.runs import charge_runs, matching_chargers, run_options
+from cgr_cluster.chargers.runs import charge_runs, matching_chargers
 from cgr_cluster.chargers.types import ChargerProfile
 from cgr_cluster.engine.domain import Operation, Part, Steps
 from cgr_cluster.events.event import CGREvent
@@ -184,7 +184,7 @@ def process_event(op: Operation, params: EventParams) -> Steps[list[dict[str, An
                 "ID": run.event.id,
                 "Time": None if run.event.time is None else format_instant(run.event.time),
                 "Event": run.event.event,
-                "APIOpts": run_options(run.charger, run.event.opts),
+                "APIOpts": run.event.opts,
             },
         }
         for run in runs

@@ -10,12 +10,21 @@ from typing import Any
 
 import msgspec
 
-from cgr_cluster.attributes.inline import is_inline, parse_inline
-from cgr_cluster.attributes.process import process_attributes
+from cgr_cluster.attributes.inline import is_inline
+from cgr_cluster.attributes.process import (
+    IGNORE_FILTERS,
+    PROCESS_RUNS,
+    PROFILE_IDS,
+    PROFILE_RUNS,
+    REMOVE,
+    TO_FILL,
+    process_attributes,
+)
+from cgr_cluster.attributes.selection import inline_profile
+from cgr_cluster.attributes.settings import attribute_settings
 from cgr_cluster.chargers.types import ChargerProfile
 from cgr_cluster.engine.domain import GenerationView
 from cgr_cluster.events.event import CGREvent
-from cgr_cluster.events.values import text_of
 from cgr_cluster.filters.kinds import profile_kind
 from cgr_cluster.filters.live import NOTHING_LIVE, Live
 from cgr_cluster.filters.selection import matching
@@ -24,6 +33,7 @@ from cgr_cluster.rpc.errors import ApiError
 
 NO_ATTRIBUTES = ("*none",)
 CHARGERS_CONTEXT = "*chargers"
+_ATTRIBUTE_OPTIONS = frozenset((PROCESS_RUNS, PROFILE_RUNS, IGNORE_FILTERS))
 
 
 class ChargingRun(msgspec.Struct, gc=False):
@@ -36,14 +46,18 @@ class ChargingRun(msgspec.Struct, gc=False):
 
 
 class CompiledCharger:
-    """`constants` are the fields that the run sets when they are known beforehand, else None."""
+    """`constants` are the fields that the run sets when they are known beforehand, else None; `options` are added to those
+    of the event."""
 
-    __slots__ = ("altered", "constants", "matched", "order", "profile")
+    __slots__ = ("altered", "constants", "matched", "options", "order", "profile")
 
     def __init__(self, profile: ChargerProfile) -> None:
         self.profile = profile
         self.order = (-profile.weight, profile.id)
         self.constants = _constants(profile)
+        self.options: dict[str, Any] = {"*subsys": "*chargers"}
+        if profile.attribute_ids != NO_ATTRIBUTES:
+            self.options[PROFILE_IDS] = list(profile.attribute_ids)
         self.matched = None if profile.attribute_ids == NO_ATTRIBUTES else list(profile.attribute_ids[:1])
         self.altered = ["*req.RunID"]
         if self.constants is not None:
@@ -58,17 +72,16 @@ def _constants(profile: ChargerProfile) -> dict[str, str] | None:
     if not profile.attribute_ids or not is_inline(profile.attribute_ids[0]):
         return None
     try:
-        inline = parse_inline(profile.tenant, profile.attribute_ids[0])
+        inline = inline_profile(profile.attribute_ids[0])
     except ApiError:
         return None  # answered when the charger is used
     for attribute in inline.attributes:
         root, _, name = attribute.path.partition(".")
-        value = "".join(attribute.value)
-        if attribute.type != "*constant" or root != "*req" or not name or "." in name:
+        if attribute.constant is None or root != "*req" or not name or "." in name:
             return None
-        if value == "*remove" or value.startswith("~") or value == "*attributes":
+        if attribute.constant in (REMOVE, TO_FILL):
             return None
-        fields[name] = value
+        fields[name] = attribute.constant
     return fields
 
 
@@ -89,39 +102,32 @@ def charge_runs(
     """The runs of an event in charger order; empty when no charger matches. Raises errors of filters, those of
     attributes (`SERVER_ERROR: ...`), and `Need`."""
     out = []
-    simple = "*attrProcessRuns" not in event.opts
+    opts = event.opts
+    simple = attribute_settings(generation).process_runs == 1 and _ATTRIBUTE_OPTIONS.isdisjoint(opts)
     for charger in matching_chargers(generation, now_ns, event, live):
         constants = charger.constants
         fields = dict(event.event)
-        if constants is not None and simple and (charger.matched is None or "*attributes" not in fields.values()):
+        if constants is not None and (charger.matched is None or (simple and TO_FILL not in fields.values())):
             fields.update(constants)
-            run = CGREvent(event.tenant, event.id, event.time, fields, event.opts)
+            run = CGREvent(event.tenant, event.id, event.time, fields, {**opts, **charger.options})
             out.append(ChargingRun(charger.profile, run, charger.matched, charger.altered))
         else:
-            out.append(_attributed(generation, now_ns, event, charger.profile, live))
+            out.append(_attributed(generation, now_ns, event, charger, live))
     return out
 
 
 def _attributed(
-    generation: GenerationView, now_ns: int, event: CGREvent, profile: ChargerProfile, live: Live
+    generation: GenerationView, now_ns: int, event: CGREvent, charger: CompiledCharger, live: Live
 ) -> ChargingRun:
     """A run whose fields AttributeS decides; nothing matching is no error."""
+    profile = charger.profile
+    if not generation.config("chargers").get("attributes_conns", True):
+        raise ApiError("NOT_CONNECTED: AttributeS")
     run = event.copy()
     run.event["RunID"] = profile.run_id
-    context = text_of(event.opts.get("*context", "")) or CHARGERS_CONTEXT
-    try:
-        processed = process_attributes(generation, now_ns, run, context, profile.attribute_ids, live)
-    except ApiError as error:
-        if error.text != "NOT_FOUND":
-            raise
+    run.opts.update(charger.options)
+    processed = process_attributes(generation, now_ns, run, CHARGERS_CONTEXT, live)
+    if processed is None:
         return ChargingRun(profile, run, [], ["*req.RunID"])
     altered = ["*req.RunID", *(path for path in processed.altered if path != "*req.RunID")]
     return ChargingRun(profile, processed.event, processed.matched, altered)
-
-
-def run_options(charger: ChargerProfile, opts: dict[str, Any]) -> dict[str, Any]:
-    """The options of a run's copy as ChargerSv1 answers them."""
-    out = {**opts, "*subsys": "*chargers"}
-    if charger.attribute_ids != NO_ATTRIBUTES:
-        out["*attrProfileIDs"] = list(charger.attribute_ids)
-    return out

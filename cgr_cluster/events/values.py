@@ -175,6 +175,23 @@ def float_of(value: Any) -> float:
     raise cannot_convert(value, "float64")
 
 
+def texts_of(value: Any) -> list[str]:
+    """A list, each element as text; null is an empty one. Raises ApiError `cannot convert field: string to []string`."""
+    if isinstance(value, list | tuple):
+        return [text_of(item) for item in value]
+    if value is None:
+        return []
+    raise ApiError(f"cannot convert field: {_go_type(value)} to []string")
+
+
+def _go_type(value: Any) -> str:
+    if isinstance(value, str):
+        return "string"
+    if isinstance(value, bool):
+        return "bool"
+    return "map[string]interface {}" if isinstance(value, dict) else "float64"
+
+
 def int_of(value: Any) -> int:
     """A whole number (a fraction is cut) or the text of one."""
     if isinstance(value, str):

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from decimal import Decimal
 from typing import NamedTuple
 
-from cgr_cluster.events.durations import parse_duration
+from cgr_cluster.events.durations import Duration, parse_duration
 from cgr_cluster.events.instant import Instant
 from cgr_cluster.events.times import parse_time
 from cgr_cluster.rpc.errors import ApiError
@@ -21,16 +21,16 @@ _BOOLS = {
 
 
 class Typed(NamedTuple):
-    """A text with its type: `number` (int or float), `bool`, `time` or `text`."""
+    """A text with its type: `number` (int, float or `Duration`), `bool`, `time` or `text`."""
 
     kind: str
     value: int | float | bool | Instant | str
 
 
-def typed(text: str, now_ns: int) -> Typed:
+def typed(text: str, now_ns: int, zone: str = "UTC") -> Typed:
     """The first rule that fits: empty text, integer, bool, float, time, duration (nanoseconds), text.
 
-    `now_ns` is for relative times (`+1h`)."""
+    `now_ns` is for relative times (`+1h`), `zone` for times that name none."""
     if not text:
         return Typed("text", text)
     if _INTEGER.match(text) and -(1 << 63) <= int(text) < 1 << 63:
@@ -40,11 +40,11 @@ def typed(text: str, now_ns: int) -> Typed:
     if _FLOAT.match(text):
         return Typed("number", float(text))
     try:
-        return Typed("time", parse_time(text, now_ns))
+        return Typed("time", parse_time(text, now_ns, zone))
     except ApiError:
         pass
     try:
-        return Typed("number", parse_duration(text))
+        return Typed("number", Duration(parse_duration(text)))
     except ApiError:
         return Typed("text", text)
 
@@ -77,8 +77,13 @@ def _printed(side: Typed) -> str:
     if side.kind == "number":
         return _float_text(float(value))  # type: ignore[arg-type]  # a number's value is an int or a float
     if isinstance(value, Instant):
-        return f"{datetime.fromtimestamp(value.seconds, timezone.utc):%Y-%m-%d %H:%M:%S} +0000 UTC"
+        return printed(value)
     return "<nil>"
+
+
+def printed(at: Instant) -> str:
+    """A time as errors show it: `2024-01-01 00:00:00 +0000 UTC`."""
+    return f"{datetime.fromtimestamp(at.seconds, timezone.utc):%Y-%m-%d %H:%M:%S} +0000 UTC"
 
 
 def _float_text(number: float) -> str:

@@ -50,6 +50,10 @@ class View:
         """The zone of times that name none."""
         return self.generation.derived(_default_zone, "config")
 
+    @property
+    def rounding_decimals(self) -> int:
+        return self.generation.derived(_rounding_decimals, "config")
+
     def random_number(self) -> int:
         """The next number in 0..2^63; the numbers are the same when the same event is looked at again."""
         if self._random is None:
@@ -59,3 +63,7 @@ class View:
 
 def _default_zone(generation: GenerationView) -> str:
     return str(generation.config("general").get("default_timezone") or "Local")
+
+
+def _rounding_decimals(generation: GenerationView) -> int:
+    return int(generation.config("general").get("rounding_decimals", 5))

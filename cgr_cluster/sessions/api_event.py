@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from cgr_cluster.attributes.answers import processed_json
+from cgr_cluster.attributes.process import Processed
 from cgr_cluster.chargers.runs import ChargingRun
-from cgr_cluster.engine.domain import Operation, Part, Steps
+from cgr_cluster.engine.domain import Operation, Steps
 from cgr_cluster.events.event import CGREvent
 from cgr_cluster.rating.answers import event_cost_json
 from cgr_cluster.rating.call_cost import call_cost
@@ -14,6 +16,7 @@ from cgr_cluster.rating.types import Charge, EventCost
 from cgr_cluster.rpc.errors import ApiError, partially_executed
 from cgr_cluster.rpc.owners import ANY, EVENT
 from cgr_cluster.rpc.registry import method
+from cgr_cluster.sessions import parts
 from cgr_cluster.sessions.api_life import continue_session, end_request, max_usages, process_cdr_of, rals_error
 from cgr_cluster.sessions.api_stir import authenticate_event, identify_event
 from cgr_cluster.sessions.build import describe
@@ -44,7 +47,9 @@ def process_event(op: Operation, params: EventArgs) -> Steps[dict[str, Any]]:
     answer: dict[str, Any] = {}
     failed = False
     runs: list[ChargingRun] = (yield from charging_runs(op, event)) if flags.on("*chargers") else []
-    _refuse_unconnected(flags)
+    altered = yield from _attributes(op, event, runs, flags)
+    if flags.on("*routes"):
+        raise ApiError("NOT_CONNECTED: RouteS")
     for main, error in (("*thresholds", "THRESHOLDS_ERROR:NOT_CONNECTED: ThresholdS"),
                         ("*stats", "STATS_ERROR:NOT_CONNECTED: StatS")):  # fmt: skip
         if flags.on(main):
@@ -75,14 +80,26 @@ def process_event(op: Operation, params: EventArgs) -> Steps[dict[str, Any]]:
             failed = True
     if failed:
         raise partially_executed()
+    if flags.on("*attributes"):  # last: what the parts have written into the events shows up
+        answer["Attributes"] = {run_id: processed_json(processed, each) for run_id, processed, each in altered}
     return answer
 
 
-def _refuse_unconnected(flags: Flags) -> None:
-    if flags.on("*attributes"):
-        raise ApiError("ATTRIBUTES_ERROR:NOT_CONNECTED: AttributeS")
-    if flags.on("*routes"):
-        raise ApiError("NOT_CONNECTED: RouteS")
+def _attributes(
+    op: Operation, event: CGREvent, runs: list[ChargingRun], flags: Flags
+) -> Steps[list[tuple[str, Processed, CGREvent]]]:
+    """`*attributes`: alter the event, with `*derived_reply` its runs too. What was altered, by run id."""
+    out: list[tuple[str, Processed, CGREvent]] = []
+    if not flags.on("*attributes"):
+        return out
+    events = [(RAW, event)]
+    if flags.has("*attributes", DERIVED):
+        events += [(text_field(run.event.event, "RunID"), run.event) for run in runs]
+    for run_id, each in events:
+        processed = yield from parts.attributes(op, each, flags.values("*attributes", "*ids"))
+        if processed is not None:
+            out.append((run_id, processed, each))
+    return out
 
 
 def _stir(op: Operation, event: CGREvent, runs: list[ChargingRun], flags: Flags, answer: dict[str, Any]) -> Steps[None]:
@@ -109,7 +126,7 @@ def _costs(op: Operation, event: CGREvent, runs: list[ChargingRun], derived: boo
     return costs
 
 
-def price(op: Operation | Part, event: CGREvent) -> EventCost:
+def price(op: Operation, event: CGREvent) -> EventCost:
     """The cost of an event, nothing being charged; a usage of 0 or none costs nothing."""
     settings = session_settings(op.generation)
     fields = event.event
@@ -179,8 +196,11 @@ def _terminate(op: Operation, event: CGREvent, force: bool) -> Steps[None]:
 
 
 @method("SessionSv1.GetCost", owner=ANY)
-def get_cost(part: Part, params: EventArgs) -> dict[str, Any]:
-    event = event_of(part, params)
-    if Flags(params.Flags).on("*attributes"):
-        raise ApiError("ATTRIBUTES_ERROR:NOT_CONNECTED: AttributeS")
-    return {"Attributes": None, "EventCost": event_cost_json(price(part, event))}
+def get_cost(op: Operation, params: EventArgs) -> Steps[dict[str, Any]]:
+    event = event_of(op, params)
+    flags = Flags(params.Flags)
+    altered: Processed | None = None
+    if flags.on("*attributes"):
+        altered = yield from parts.attributes(op, event, flags.values("*attributes", "*ids"))
+    cost = event_cost_json(price(op, event))
+    return {"Attributes": None if altered is None else processed_json(altered, event), "EventCost": cost}

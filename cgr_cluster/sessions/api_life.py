@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cgr_cluster.actions.dynaprepaid import NotMadeError
+from cgr_cluster.attributes.answers import processed_json
 from cgr_cluster.cdrs.pipeline import process_events
 from cgr_cluster.cdrs.stages import configured, stages_of
 from cgr_cluster.engine.domain import Operation, Steps, release, sleep
@@ -84,7 +85,7 @@ def max_usages(op: Operation, event: CGREvent) -> Steps[list[tuple[str, int]]]:
         raise rals_error(error.text) from error
 
 
-def _authorize(op: Operation, params: AuthorizeArgs) -> Steps[int | None]:
+def _authorize(op: Operation, params: AuthorizeArgs) -> Steps[dict[str, Any]]:
     event = event_of(op, params)
     if not (
         params.GetAttributes
@@ -94,28 +95,28 @@ def _authorize(op: Operation, params: AuthorizeArgs) -> Steps[int | None]:
         or params.GetRoutes
     ):
         raise no_subsystem()
-    parts.attributes(params.GetAttributes)
-    usage: int | None = None
+    answer: dict[str, Any] = {}
+    altered = (yield from parts.attributes(op, event, params.AttributeIDs)) if params.GetAttributes else None
     if params.GetMaxUsage:
         granted = yield from max_usages(op, event)
-        usage = smallest([grant for _, grant in granted])
+        answer["MaxUsage"] = smallest([grant for _, grant in granted])
     parts.resources(params.AuthorizeResources)
     parts.ips(params.AuthorizeIP)
     parts.routes(params.GetRoutes)
     parts.thresholds_and_stats(params.ProcessThresholds, params.ProcessStats)
-    return usage
+    if altered is not None:
+        answer["Attributes"] = processed_json(altered, event)
+    return answer
 
 
 @method("SessionSv1.AuthorizeEvent", owner=EVENT)
 def authorize(op: Operation, params: AuthorizeArgs) -> Steps[dict[str, Any]]:
-    usage = yield from _authorize(op, params)
-    return {} if usage is None else {"MaxUsage": usage}
+    return (yield from _authorize(op, params))
 
 
 @method("SessionSv1.AuthorizeEventWithDigest", owner=EVENT)
 def authorize_with_digest(op: Operation, params: AuthorizeArgs) -> Steps[dict[str, Any]]:
-    usage = yield from _authorize(op, params)
-    return parts.digest(usage, AUTHORIZE_DIGEST)
+    return parts.digest(op, (yield from _authorize(op, params)), AUTHORIZE_DIGEST)
 
 
 # --- initiate ----------------------------------------------------------------------------------------------------
@@ -134,31 +135,31 @@ def start_session(op: Operation, event: CGREvent, force_duration: bool) -> Steps
     return reply.granted
 
 
-def _initiate(op: Operation, params: InitArgs) -> Steps[int | None]:
+def _initiate(op: Operation, params: InitArgs) -> Steps[dict[str, Any]]:
     event = event_of(op, params)
     if not (params.GetAttributes or params.InitSession or params.AllocateResources or params.AllocateIP):
         raise no_subsystem()
-    parts.attributes(params.GetAttributes)
+    answer: dict[str, Any] = {}
+    altered = (yield from parts.attributes(op, event, params.AttributeIDs)) if params.GetAttributes else None
     parts.resources(params.AllocateResources)
     parts.ips(params.AllocateIP)
-    usage: int | None = None
     if params.InitSession:
         granted = yield from start_session(op, event, params.ForceDuration)
-        usage = smallest([grant for _, grant in granted])
+        answer["MaxUsage"] = smallest([grant for _, grant in granted])
     parts.thresholds_and_stats(params.ProcessThresholds, params.ProcessStats)
-    return usage
+    if altered is not None:
+        answer["Attributes"] = processed_json(altered, event)
+    return answer
 
 
 @method("SessionSv1.InitiateSession", owner=EVENT, changes=True)
 def initiate(op: Operation, params: InitArgs) -> Steps[dict[str, Any]]:
-    usage = yield from _initiate(op, params)
-    return {} if usage is None else {"MaxUsage": usage}
+    return (yield from _initiate(op, params))
 
 
 @method("SessionSv1.InitiateSessionWithDigest", owner=EVENT, changes=True)
 def initiate_with_digest(op: Operation, params: InitArgs) -> Steps[dict[str, Any]]:
-    usage = yield from _initiate(op, params)
-    return parts.digest(usage, INITIATE_DIGEST)
+    return parts.digest(op, (yield from _initiate(op, params)), INITIATE_DIGEST)
 
 
 # --- update ------------------------------------------------------------------------------------------------------
@@ -189,13 +190,15 @@ def update(op: Operation, params: UpdateArgs) -> Steps[dict[str, Any]]:
     event = event_of(op, params)
     if not (params.GetAttributes or params.UpdateSession):
         raise no_subsystem()
-    parts.attributes(params.GetAttributes)
     answer: dict[str, Any] = {}
+    altered = (yield from parts.attributes(op, event, params.AttributeIDs)) if params.GetAttributes else None
     if params.UpdateSession:
         granted = yield from continue_session(op, event, params.ForceDuration)
         answer["MaxUsage"] = smallest([grant for _, grant in granted])
     if params.ProcessThresholds:
         raise ApiError("THRESHOLDS_ERROR:NOT_CONNECTED: ThresholdS")
+    if altered is not None:
+        answer["Attributes"] = processed_json(altered, event)
     return answer
 
 
@@ -267,11 +270,11 @@ def _terminate(op: Operation, event: CGREvent, force_duration: bool) -> Steps[No
 @method("SessionSv1.ProcessMessage", owner=EVENT, changes=True)
 def process_message(op: Operation, params: MessageArgs) -> Steps[dict[str, Any]]:
     event = event_of(op, params)
-    parts.attributes(params.GetAttributes)
+    answer: dict[str, Any] = {}
+    altered = (yield from parts.attributes(op, event, params.AttributeIDs)) if params.GetAttributes else None
     parts.resources(params.AllocateResources)
     parts.ips(params.AllocateIP)
     parts.routes(params.GetRoutes)
-    answer: dict[str, Any] = {}
     if params.Debit:
         session = yield from make_session(op, event, params.ForceDuration, 0)
         usage = read_usage(event.event, session_settings(op.generation), creating=True)
@@ -283,6 +286,8 @@ def process_message(op: Operation, params: MessageArgs) -> Steps[dict[str, Any]]
             raise rals_error(reply.error)
         answer["MaxUsage"] = smallest([grant for _, grant in reply.granted])
     parts.thresholds_and_stats(params.ProcessThresholds, params.ProcessStats)
+    if altered is not None:
+        answer["Attributes"] = processed_json(altered, event)
     return answer
 
 

@@ -1,18 +1,46 @@
-"""Parts of a session request that belong to other subsystems (spec 30.5): what is answered while these are not connected.
+"""Parts of a session request that belong to other subsystems (spec 30.5).
 
-Their services are not built yet, and a subsystem that is not there is answered as one that is not configured (30.2).
+A subsystem that is not built yet is answered as one that is not configured (30.2).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from cgr_cluster.attributes.process import PROFILE_IDS, Processed, process_attributes
+from cgr_cluster.engine.domain import Operation, Steps
+from cgr_cluster.events.event import CGREvent
+from cgr_cluster.events.values import text_of
+from cgr_cluster.filters.live import with_live
 from cgr_cluster.rpc.errors import ApiError, partially_executed
+from cgr_cluster.sessions.settings import SessionSettings, session_settings
+
+CONTEXT = "*sessions"
 
 
-def attributes(asked: bool) -> None:
-    if asked:
+def attributes(op: Operation, event: CGREvent, ids: list[str]) -> Steps[Processed | None]:
+    """Let AttributeS alter the event in place; None when no profile matches. Raises `ATTRIBUTES_ERROR:...`."""
+    if not session_settings(op.generation).attributes_connected:
         raise ApiError("ATTRIBUTES_ERROR:NOT_CONNECTED: AttributeS")
+    event.opts = {**event.opts, "*subsys": CONTEXT, PROFILE_IDS: ids or None}
+    try:
+        processed: Processed | None = yield from with_live(
+            lambda live: process_attributes(op.generation, op.now_ns, event, CONTEXT, live)
+        )
+    except ApiError as error:
+        raise ApiError(f"ATTRIBUTES_ERROR:{error.text}") from error
+    if processed is not None:
+        altered = processed.event
+        event.tenant, event.event, event.opts = altered.tenant, altered.event, altered.opts
+    return processed
+
+
+def attributes_digest(answer: dict[str, Any], settings: SessionSettings) -> str:
+    """`Field:Value` of the altered fields that the event has, out of the plain form of `Attributes`."""
+    event = answer["Event"]
+    names = [path.removeprefix("*req.") for path in answer["AlteredFields"]]
+    pairs = (f"{name}{settings.digest_equal}{text_of(event[name])}" for name in names if name in event)
+    return settings.digest_separator.join(pairs)
 
 
 def resources(asked: bool) -> None:
@@ -36,6 +64,9 @@ def thresholds_and_stats(thresholds: bool, stats: bool) -> None:
         raise partially_executed()
 
 
-def digest(usage_ns: int | None, empty: dict[str, Any]) -> dict[str, Any]:
-    """The flat answer of the WithDigest methods; usage in seconds."""
-    return {**empty, "MaxUsage": 0 if usage_ns is None else usage_ns / 1_000_000_000}
+def digest(op: Operation, answer: dict[str, Any], empty: dict[str, Any]) -> dict[str, Any]:
+    """The flat answer of the WithDigest methods, made of the plain one; usage in seconds."""
+    flat = {**empty, "MaxUsage": answer.get("MaxUsage", 0) / 1_000_000_000}
+    if "Attributes" in answer:
+        flat["AttributesDigest"] = attributes_digest(answer["Attributes"], session_settings(op.generation))
+    return flat

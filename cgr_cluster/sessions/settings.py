@@ -27,8 +27,11 @@ class SessionSettings(msgspec.Struct, frozen=True):
     client_protocol: float
     stale_chan_max_extra_usage_ns: int
     store_session_costs: bool
+    attributes_connected: bool
     chargers_connected: bool
     cdrs_connected: bool
+    digest_equal: str
+    digest_separator: str
     node_id: str
     default_category: str
     zone: str
@@ -64,8 +67,11 @@ def _read(generation: GenerationView) -> SessionSettings:
         client_protocol=float(config.get("client_protocol") or 0),
         stale_chan_max_extra_usage_ns=duration("stale_chan_max_extra_usage"),
         store_session_costs=bool(config.get("store_session_costs")),
+        attributes_connected=bool(config.get("attributes_conns", True)),
         chargers_connected=bool(config.get("chargers_conns", True)),
         cdrs_connected=bool(config.get("cdrs_conns", True)),
+        digest_equal=text_of(general.get("digest_equal", ":")),
+        digest_separator=text_of(general.get("digest_separator", ",")),
         node_id=text_of(general.get("node_id", "")),
         default_category=text_of(general.get("default_category", "call")),
         zone=text_of(general.get("default_timezone", "UTC")),

@@ -14,6 +14,7 @@ import msgspec
 
 from cgr_cluster.actions.schedule import PREDEFINED, is_asap, predefined
 from cgr_cluster.actions.types import ActionGroup, ActionPlan, ActionTiming, ActionTriggerGroup
+from cgr_cluster.attributes.settings import attribute_settings
 from cgr_cluster.engine.domain import GenerationView
 from cgr_cluster.events.times import parse_time
 from cgr_cluster.rating.reference import (
@@ -276,7 +277,8 @@ class Loader:
         self._objects["filter", f"{found.tenant}:{found.id}"] = found
 
     def _load_attribute_profile(self, row: tp.TPAttributeProfile) -> None:
-        found = attribute_profile_of(row, cast(GenerationView, self), self._now_ns, self._zone)
+        separator = attribute_settings(self._generation).rsr_separator
+        found = attribute_profile_of(row, cast(GenerationView, self), self._now_ns, self._zone, separator)
         self._objects["attribute_profile", f"{found.tenant}:{found.id}"] = found
 
     def _load_charger(self, row: tp.TPChargerProfile) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from cgr_cluster.attributes.selection import CompiledProfile
 from cgr_cluster.attributes.types import Attribute, AttributeProfile
 from cgr_cluster.chargers.types import ChargerProfile
 from cgr_cluster.engine.domain import GenerationView
+from cgr_cluster.events.rules import split_value
 from cgr_cluster.events.times import parse_time
 from cgr_cluster.filters.lists import check_filter, check_references
 from cgr_cluster.filters.types import ActivationInterval, Filter, Rule
@@ -30,35 +32,24 @@ def filter_of(row: tp.TPFilterProfile, now_ns: int, zone: str) -> Filter:
 
 
 def attribute_profile_of(
-    row: tp.TPAttributeProfile, generation: GenerationView, now_ns: int, zone: str
+    row: tp.TPAttributeProfile, generation: GenerationView, now_ns: int, zone: str, separator: str
 ) -> AttributeProfile:
-    """Raises ApiError for a missing or broken filter of the profile. No contexts: any."""
+    """Raises ApiError for a value that does not compile, and for a missing or broken filter of the profile. No contexts:
+    any. `separator` (`general.rsr_separator`) parts the pieces of a value."""
     if not row.ID:
         raise missing(["ID"])
     interval = interval_of(row.ActivationInterval, now_ns, zone)
-    check_references(generation, row.Tenant, row.ID, row.FilterIDs)
     attributes = tuple(
-        Attribute(part.Path, part.Type, split_value(part.Value), tuple(part.FilterIDs)) for part in row.Attributes
+        Attribute(part.Path, part.Type, split_value(part.Value, separator), tuple(part.FilterIDs))
+        for part in row.Attributes
     )
     contexts = tuple(row.Contexts) or ("*any",)
-    return AttributeProfile(
+    profile = AttributeProfile(
         row.Tenant, row.ID, contexts, tuple(row.FilterIDs), interval, attributes, row.Blocker, row.Weight
     )
-
-
-def split_value(text: str) -> tuple[str, ...]:
-    """The pieces of an attribute's value: separated by `;`; backquotes keep a `;` inside."""
-    if "`" not in text:
-        return tuple(text.split(";")) if text else ()
-    pieces, kept = [""], False
-    for char in text:
-        if char == "`":
-            kept = not kept
-        elif char == ";" and not kept:
-            pieces.append("")
-        else:
-            pieces[-1] += char
-    return tuple(pieces)
+    CompiledProfile(profile)
+    check_references(generation, row.Tenant, row.ID, row.FilterIDs)
+    return profile
 
 
 def charger_of(row: tp.TPChargerProfile, generation: GenerationView, now_ns: int, zone: str) -> ChargerProfile:

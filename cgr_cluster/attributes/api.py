@@ -1,0 +1,221 @@
+"""AttributeSv1, and the methods on attribute profiles (spec chapter 50, sections 8.2 and 8.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from cgr_cluster.attributes.answers import processed_json, profile_json
+from cgr_cluster.attributes.process import Processed, process_attributes, profile_for
+from cgr_cluster.attributes.selection import ATTRIBUTES, CompiledProfile
+from cgr_cluster.attributes.settings import attribute_settings
+from cgr_cluster.attributes.types import Attribute, AttributeProfile
+from cgr_cluster.engine.domain import Operation, Part, Steps
+from cgr_cluster.events.event import CGREvent
+from cgr_cluster.events.instant import ZERO, Instant
+from cgr_cluster.events.rules import split_value
+from cgr_cluster.filters.lists import check_references
+from cgr_cluster.filters.live import with_live
+from cgr_cluster.filters.types import ActivationInterval
+from cgr_cluster.rpc.errors import ApiError, missing, not_found, require, server_error
+from cgr_cluster.rpc.owners import ANY, LEADER_RULE
+from cgr_cluster.rpc.registry import Params, method, service
+
+service("AttributeSv1")
+
+
+# --- events ------------------------------------------------------------------------------------------------------
+
+
+class EventParams(Params, go="utils.CGREvent"):
+    Tenant: str = ""
+    ID: str = ""
+    Time: Instant | None = None
+    Event: dict[str, Any] | None = None
+    APIOpts: dict[str, Any] | None = None
+
+
+def _event(op: Operation, params: EventParams) -> CGREvent:
+    return CGREvent(op.tenant(params.Tenant), params.ID, params.Time, params.Event or {}, params.APIOpts or {})
+
+
+@method("AttributeSv1.ProcessEvent", owner=ANY)
+def process_event(op: Operation, params: EventParams) -> Steps[dict[str, Any]]:
+    if params.Event is None:
+        raise missing(["Event"])
+    event = _event(op, params)
+    processed: Processed | None = yield from with_live(
+        lambda live: process_attributes(op.generation, op.now_ns, event, live=live)
+    )
+    if processed is None:
+        raise not_found()
+    return processed_json(processed, processed.event)
+
+
+@method("AttributeSv1.GetAttributeForEvent", owner=ANY)
+def get_attribute_for_event(op: Operation, params: EventParams) -> Steps[dict[str, Any]]:
+    event = _event(op, params)
+    chosen: CompiledProfile | None = yield from with_live(
+        lambda live: profile_for(op.generation, op.now_ns, event, live)
+    )
+    if chosen is None:
+        raise not_found()
+    return profile_json(chosen.profile)
+
+
+# --- profiles ----------------------------------------------------------------------------------------------------
+
+
+class Interval(Params, go="utils.ActivationInterval"):
+    ActivationTime: Instant | None = None
+    ExpiryTime: Instant | None = None
+
+
+class RuleParams(Params, go="config.RSRParser"):
+    Rules: str = ""
+
+
+class AttributeParams(Params, go="engine.Attribute"):
+    FilterIDs: list[str] | None = None
+    Path: str = ""
+    Type: str = ""
+    Value: list[RuleParams | None] | None = None
+
+
+class ProfileParams(Params, go="engine.AttributeProfileWithAPIOpts"):
+    Tenant: str = ""
+    ID: str = ""
+    Contexts: list[str] | None = None
+    FilterIDs: list[str] | None = None
+    ActivationInterval: Interval | None = None
+    Attributes: list[AttributeParams | None] | None = None
+    Blocker: bool = False
+    Weight: float = 0.0
+
+
+class ExternalAttribute(Params, go="engine.ExternalAttribute"):
+    FilterIDs: list[str] | None = None
+    Path: str = ""
+    Type: str = ""
+    Value: str = ""
+
+
+class ExternalProfileParams(Params, go="v2.AttributeWithAPIOpts"):
+    Tenant: str = ""
+    ID: str = ""
+    Contexts: list[str] | None = None
+    FilterIDs: list[str] | None = None
+    ActivationInterval: Interval | None = None
+    Attributes: list[ExternalAttribute | None] | None = None
+    Blocker: bool = False
+    Weight: float = 0.0
+
+
+class TenantIDWithOpts(Params, go="utils.TenantIDWithAPIOpts"):
+    Tenant: str = ""
+    ID: str = ""
+
+
+class Tenant(Params, go="utils.TenantWithAPIOpts"):
+    Tenant: str = ""
+
+
+class Paginator(Params, go="utils.PaginatorWithTenant"):
+    Tenant: str = ""
+    Limit: int | None = None
+    Offset: int | None = None
+    Search: str = ""
+
+
+@method("APIerSv1.SetAttributeProfile", owner=LEADER_RULE, changes=True)
+def set_attribute_profile(part: Part, params: ProfileParams) -> str:
+    require(params, "ID", "Attributes")
+    attributes = []
+    for given in params.Attributes or ():
+        given = given or AttributeParams()
+        require(given, "Path")
+        rules = [rule or RuleParams() for rule in given.Value or ()]
+        for rule in rules:
+            require(rule, "Rules")
+        attributes.append(
+            Attribute(given.Path, given.Type, tuple(rule.Rules for rule in rules), tuple(given.FilterIDs or ()))
+        )
+    return _store(part, params, attributes)
+
+
+@method("APIerSv2.SetAttributeProfile", owner=LEADER_RULE, changes=True)
+def set_attribute_profile_of_texts(part: Part, params: ExternalProfileParams) -> str:
+    """Each value is one text, its pieces separated by `general.rsr_separator`."""
+    separator = attribute_settings(part.generation).rsr_separator
+    attributes = []
+    try:
+        require(params, "ID", "Attributes")
+        for given in params.Attributes or ():
+            given = given or ExternalAttribute()
+            require(given, "Path")
+            require(given, "Value")
+            value = split_value(given.Value, separator)
+            attributes.append(Attribute(given.Path, given.Type, value, tuple(given.FilterIDs or ())))
+    except ApiError as error:
+        raise server_error(error) from error
+    return _store(part, params, attributes)
+
+
+def _store(part: Part, params: ProfileParams | ExternalProfileParams, attributes: Sequence[Attribute]) -> str:
+    tenant = part.tenant(params.Tenant)
+    interval = params.ActivationInterval
+    profile = AttributeProfile(
+        tenant,
+        params.ID,
+        tuple(params.Contexts or ()) or ("*any",),
+        tuple(params.FilterIDs or ()),
+        None if interval is None else ActivationInterval(interval.ActivationTime or ZERO, interval.ExpiryTime or ZERO),
+        tuple(attributes),
+        params.Blocker,
+        params.Weight,
+    )
+    try:
+        CompiledProfile(profile)  # the rules of its values must compile
+        check_references(part.generation, tenant, params.ID, profile.filter_ids)
+    except ApiError as error:
+        raise server_error(error) from error
+    part.set_reference(ATTRIBUTES.name, ATTRIBUTES.key(tenant, params.ID), profile)
+    return "OK"
+
+
+@method("APIerSv1.GetAttributeProfile", owner=ANY)
+def get_attribute_profile(part: Part, params: TenantIDWithOpts) -> dict[str, Any]:
+    require(params, "ID")
+    profile: AttributeProfile | None = ATTRIBUTES.get(part.generation, part.tenant(params.Tenant), params.ID)
+    if profile is None:
+        raise not_found()
+    return profile_json(profile)
+
+
+@method("APIerSv1.GetAttributeProfileIDs", owner=ANY)
+def get_attribute_profile_ids(part: Part, params: Paginator) -> list[str] | None:
+    ids = [name for name in ATTRIBUTES.ids(part.generation, part.tenant(params.Tenant)) if params.Search in name]
+    if not ids:
+        raise not_found()
+    offset = params.Offset or 0
+    if offset >= len(ids):
+        return None
+    return ids[offset : offset + params.Limit] if params.Limit else ids[offset:]
+
+
+@method("APIerSv1.GetAttributeProfileCount", owner=ANY)
+def get_attribute_profile_count(part: Part, params: Tenant) -> int:
+    count = len(ATTRIBUTES.ids(part.generation, part.tenant(params.Tenant)))
+    if not count:
+        raise not_found()
+    return count
+
+
+@method("APIerSv1.RemoveAttributeProfile", owner=LEADER_RULE, changes=True)
+def remove_attribute_profile(part: Part, params: TenantIDWithOpts) -> str:
+    require(params, "ID")
+    tenant = part.tenant(params.Tenant)
+    if ATTRIBUTES.get(part.generation, tenant, params.ID) is None:
+        raise not_found()
+    part.remove_reference(ATTRIBUTES.name, ATTRIBUTES.key(tenant, params.ID))
+    return "OK"
