@@ -10,6 +10,8 @@ found by their intents, and a repeated request or step, whose answer is known, w
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 Then = Callable[[], None]
 
@@ -40,9 +42,9 @@ class Deliveries:
         del self._open[waiter]
         return self._held.pop(waiter, [])
 
-    def when_made(self, waiter: str, then: Then) -> None:
-        """Do `then` when all deliveries of the waiter have been made: at once when it has none."""
+    def when_made(self, waiter: str, then: Callable[..., None], *args: Any) -> None:
+        """Do `then(*args)` when all deliveries of the waiter have been made: at once when it has none."""
         if self._open and waiter in self._open:
-            self._held.setdefault(waiter, []).append(then)
+            self._held.setdefault(waiter, []).append(partial(then, *args))
         else:
-            then()
+            then(*args)

@@ -112,6 +112,7 @@ class GenerationView(Protocol):
 
     number: int
     default_tenant: str
+    has_homes: bool
 
     def get(self, kind: str, key: str) -> Any: ...
     def keys(self, kind: str) -> Collection[str]: ...

@@ -17,6 +17,7 @@ import heapq
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from cgr_cluster.engine import messages as m
@@ -74,9 +75,9 @@ class Engine:
         self.references = References(worker, self.shard_map[0], config, self.outputs.append, open_deck)
         self.runner = Runner(self)
         self._any_home = self.shards[min(self.shards)]
-        self._changed: dict[tuple[int, str, str], None] = {}
+        self._changed: dict[tuple[int, str, str], Any] = {}  # shard, kind, key → what it is by now
         self._undo: list[tuple[Shard, str, str, Any]] = []
-        self._queue: deque[tuple[int, m.Output]] = deque()
+        self._queue: deque[tuple[int, list[m.Output]]] = deque()  # group → what leaves when it is durable
         self._deferred: dict[str, list[Callable[[], None]]] = {}  # owner that is being moved → what waits for it
         self._forwarded: dict[str, tuple[int, m.ForwardedRequest, str]] = {}
 
@@ -113,7 +114,7 @@ class Engine:
                 self._interrupted.append((shard, uid))
 
     def resume_later(self, shard: Shard, uid: str) -> None:
-        self.ready.append(lambda: self.runner.resume(shard, uid))
+        self.ready.append(partial(self.runner.resume, shard, uid))
 
     # --- the turn ---------------------------------------------------------------------------------------------
 
@@ -123,7 +124,10 @@ class Engine:
         while self._interrupted:  # before any input: a redelivered request must find its operation running
             self.runner.resume(*self._interrupted.popleft())
         for message in inputs:
-            self._handle(message)
+            if type(message) is m.Request:
+                self.request(message)
+            else:
+                self._handle(message)
         self._run_due()
         for _ in range(MAX_READY_PER_TURN):
             if not self.ready:
@@ -132,8 +136,7 @@ class Engine:
         self.kept.sweep(now_ns)
         group = self._close_group()
         if self.outputs:
-            number = self.number
-            self._queue.extend([(number, output) for output in self.outputs])
+            self._queue.append((self.number, self.outputs[:]))
             self.outputs.clear()
         return group
 
@@ -150,18 +153,16 @@ class Engine:
     def released(self, durable: int) -> list[m.Output]:
         """What may leave, now that the log has this worker's groups up to number `durable`."""
         queue = self._queue
-        out = []
+        out: list[m.Output] = []
         while queue and queue[0][0] <= durable:
-            out.append(queue.popleft()[1])
+            out += queue.popleft()[1]
         return out
 
     def _close_group(self) -> m.Group | None:
         if not self._changed and not self.references.records:
             return None
         records: list[tuple[int, str, bytes | None]] = []
-        shards = self.shards
-        for shard_number, kind, key in self._changed:
-            value = shards[shard_number].get(kind, key)
+        for (shard_number, kind, key), value in self._changed.items():
             if value is None:
                 data = None
             elif kind in SHORT_LIVED:
@@ -179,7 +180,7 @@ class Engine:
     def change(self, shard: Shard, kind: str, key: str, value: Any) -> None:
         """Make `value` (None: nothing) the object; it goes into the group of this turn."""
         self._undo.append((shard, kind, key, shard.replace(kind, key, value)))
-        self._changed[shard.number, kind, key] = None
+        self._changed[shard.number, kind, key] = value
         if kind == "timer" and value is not None:
             heapq.heappush(self.timers, (value.at_ns, shard.number, key))
         elif kind == "moving" and value is None and self._deferred:
@@ -195,17 +196,18 @@ class Engine:
     def tell(self, connection: str, method: str, params: Any) -> None:
         self.outputs.append(m.Tell(connection, method, self.encode(params)))
 
-    def segment(self, work: Callable[[], None]) -> bool:
+    def segment(self, work: Callable[..., None], *args: Any) -> bool:
         """Do one uninterrupted piece of work; when it breaks, undo all it did. Answers whether it was whole."""
         self._undo.clear()
         outputs, references = len(self.outputs), self.references.mark()
         try:
-            work()
+            work(*args)
             return True
         except Exception:
             logger.exception("work failed by an unexpected error; its changes are dropped")
             for shard, kind, key, old in reversed(self._undo):
                 shard.set(kind, key, old)
+                self._changed[shard.number, kind, key] = old
                 if kind == "timer" and old is not None:
                     heapq.heappush(self.timers, (old.at_ns, shard.number, key))
             self._undo.clear()
@@ -216,7 +218,7 @@ class Engine:
     def locate(self, owner: Owner) -> int:
         """The owner's shard."""
         generation = self.references.generation
-        return locate(generation, owner) if generation.keys("home") else shard_of(owner.kind, owner.key)
+        return locate(generation, owner) if generation.has_homes else shard_of(owner.kind, owner.key)
 
     def frozen(self, shard: Shard, owner: Owner) -> str:
         """What must end before anything is done for `owner` in `shard`: the text that `defer` takes; "" for nothing."""
@@ -235,21 +237,18 @@ class Engine:
     def keep(self, part: Part, shard: Shard) -> bool:
         """Keep a part's changes and see to what it has spawned. Answers whether it changed anything."""
         changed = part.keep()
-        for uid in part.spawned or ():
-            waiter = shard.get("intent", uid).waiter
-            if waiter:
-                self.runner.deliveries.begun(uid, waiter)
-            self.resume_later(shard, uid)
+        if part.spawned is not None:
+            for uid in part.spawned:
+                waiter = shard.get("intent", uid).waiter
+                if waiter:
+                    self.runner.deliveries.begun(uid, waiter)
+                self.resume_later(shard, uid)
         return changed
 
     # --- inputs -----------------------------------------------------------------------------------------------
 
     def _handle(self, message: m.Input) -> None:
-        if isinstance(message, m.Request):
-            self.request(message)
-        elif isinstance(message, m.StepMoved):
-            self.runner.step_moved(message)
-        elif isinstance(message, m.StepReply):
+        if isinstance(message, m.StepReply):
             self.runner.step_reply(message)
         elif isinstance(message, m.StepRequest):
             self.runner.step_request(message)
@@ -266,6 +265,10 @@ class Engine:
             self.peer_generation(message.worker, message.number)
         elif isinstance(message, m.Forget):
             self.runner.forget(message)
+        elif isinstance(message, m.StepMoved):
+            self.runner.step_moved(message)
+        elif isinstance(message, m.Request):
+            self.request(message)
         else:
             self.kept.acknowledged(message.balancer, message.sequence)
 
@@ -285,23 +288,22 @@ class Engine:
         except ApiError as error:
             self.answer(request.reply_to, request.uid, error.text.encode(), True)
             return
-        text = ""
         if owner is None:
             home = self._any_home
         else:
             place = self.locate(owner)
             found = self.shards.get(place)
-            if place != owner.shard and self._answered_before_move(request, owner):
+            if self.generation.has_homes and place != owner.shard and self._answered_before_move(request, owner):
                 return
             if found is None:
                 self.forward(request, owner)
                 return
             home = found
-            waits = self.frozen(home, owner)
-            if waits:
-                self.defer(waits, lambda: self.request(request, owner))
-                return
-            text = owner_text(owner)
+            if home.tables.get("moving"):
+                waits = self.frozen(home, owner)
+                if waits:
+                    self.defer(waits, partial(self.request, request, owner))
+                    return
         if method.changes:
             done = home.get("done", request.uid)
             if done is not None:
@@ -311,9 +313,9 @@ class Engine:
                 self.answer(request.reply_to, request.uid, DISK_FULL, True)
                 return
         if method.orchestrates:
-            self.runner.start_request(request, method, home, text)
+            self.runner.start_request(request, method, home, owner)
         else:
-            self._plain(request, method, home, text)
+            self._plain(request, method, home, owner)
 
     def _answered_before_move(self, request: m.Request, owner: Owner) -> bool:
         """Whether the request was executed where its owner lived first; an operation may have ended there after the move."""
@@ -324,7 +326,7 @@ class Engine:
         self.answer_delivered(request.reply_to, request.uid, done.answer, done.failed)
         return True
 
-    def _plain(self, request: m.Request, method: Method, home: Shard, owner: str) -> None:
+    def _plain(self, request: m.Request, method: Method, home: Shard, owner: Owner | None) -> None:
         """A method that is one step."""
         body, failed = b"", True
         before = self.generation
@@ -353,18 +355,19 @@ class Engine:
 
     def answer_delivered(self, reply_to: str, uid: str, body: bytes, failed: bool) -> None:
         """Answer when what the request has caused is in the hands of its owners (deliveries.py)."""
-        self.runner.deliveries.when_made(uid, lambda: self.answer(reply_to, uid, body, failed))
+        self.runner.deliveries.when_made(uid, self.answer, reply_to, uid, body, failed)
 
     def answer(self, reply_to: str, uid: str, body: bytes, failed: bool) -> None:
-        if reply_to.startswith("worker:"):
-            self.outputs.append(m.ToWorker(int(reply_to[7:]), m.ForwardedAnswer(uid, body, failed)))
+        if ":" not in reply_to:
+            if reply_to:
+                self.outputs.append(m.Answer(reply_to, uid, body, failed))
         elif reply_to.startswith(OPERATION):
-            self.ready.append(lambda: self.runner.invoked(reply_to, body, failed))
-        elif reply_to:
-            self.outputs.append(m.Answer(reply_to, uid, body, failed))
+            self.ready.append(partial(self.runner.invoked, reply_to, body, failed))
+        else:
+            self.outputs.append(m.ToWorker(int(reply_to.removeprefix("worker:")), m.ForwardedAnswer(uid, body, failed)))
 
-    def put_done(self, home: Shard, uid: str, body: bytes, failed: bool, owner: str) -> None:
-        self.change(home, "done", uid, Done(self.now_ns, body, failed, owner))
+    def put_done(self, home: Shard, uid: str, body: bytes, failed: bool, owner: Owner | None) -> None:
+        self.change(home, "done", uid, Done(self.now_ns, body, failed, owner_text(owner)))
         self.kept.remember("done", home, uid, self.now_ns)
 
     # --- forwarding -------------------------------------------------------------------------------------------

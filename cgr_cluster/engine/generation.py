@@ -195,7 +195,7 @@ class Generation:
 
     __slots__ = (
         "_defaults", "_derived", "_open", "_previous_derived", "_reverse", "_tables", "deck", "default_tenant",
-        "dropped", "number",
+        "dropped", "has_homes", "number",
     )  # fmt: skip
 
     def __init__(self, defaults: Mapping[str, Any], number: int = 0, open_deck: OpenDeck = no_decks) -> None:
@@ -208,6 +208,7 @@ class Generation:
         self._reverse = Reverse()
         self._derived: dict[Any, tuple[tuple[Any, ...], Any]] = {}
         self._previous_derived: dict[Any, tuple[tuple[Any, ...], Any]] = {}
+        self.has_homes = False  # whether any owner lives elsewhere than where its key hashes to
         self.default_tenant = str(self.config("general").get("default_tenant", "cgrates.org"))
 
     def get(self, kind: str, key: str) -> Any:
@@ -292,6 +293,7 @@ class Generation:
             if kind == "destination":
                 new._reverse = new._reverse.changed(table, entries)
             new._tables[kind] = table.changed(entries.items())
+        new.has_homes = len(new.keys("home")) > 0
         new.default_tenant = str(new.config("general").get("default_tenant", "cgrates.org"))
         return new
 

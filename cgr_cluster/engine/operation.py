@@ -7,6 +7,7 @@ from typing import Any
 from cgr_cluster.engine.codec import pack, unpack
 from cgr_cluster.engine.generation import Generation
 from cgr_cluster.engine.messages import StepRequest
+from cgr_cluster.engine.owner import Owner
 from cgr_cluster.engine.part import uuid_of
 from cgr_cluster.engine.records import Intent, Journaled
 from cgr_cluster.engine.shard import Shard
@@ -24,7 +25,7 @@ class Running:
 
     def __init__(
         self, uid: str, origin: str, name: str, args: bytes, now_ns: int, connection: str, hops: int, home: Shard,
-        generation: Generation, owner: str,
+        generation: Generation, owner: Owner | None,
     ) -> None:  # fmt: skip
         self.uid = uid
         self.origin = origin
@@ -34,7 +35,7 @@ class Running:
         self.connection = connection
         self.hops = hops
         self.home = home
-        self.owner = owner  # `kind:key` of whom a request is for
+        self.owner = owner  # of whom a request is for
         self.generation = generation
         self.generator: Any = None
         self.method: Any = None

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
 from zlib import crc32
+
+import msgspec
 
 SHARDS = 256  # a constant of the record format
 REFERENCE_SHARD = 256  # pseudo-shard of the reference data in the log; written by the leader only
 
 
-class Owner(NamedTuple):
+class Owner(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An owner key. `kind` is `account`, `session` (CGRID registry), `object` (shared objects) or `leader`."""
 
     kind: str

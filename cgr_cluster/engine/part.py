@@ -54,7 +54,7 @@ class Part:
         now_ns: int,
         generation: Generation,
         connection: str,
-        owner: str,
+        owner: Owner | None,
         waiter: str = "",
     ) -> None:
         self._engine = engine
@@ -63,7 +63,7 @@ class Part:
         self.now_ns = now_ns
         self.generation = generation
         self.connection = connection
-        self.owner = owner  # `kind:key` of whom this is done for, "" for no single one
+        self.owner = owner  # of whom this is done for, None for no single one
         self.waiter = waiter or op_id  # the request or foreign step whose answer waits for what this part delivers
         self._drafts: dict[tuple[str, str], Any] = {}
         self._references: list[tuple[str, str, Any]] | None = None
@@ -89,23 +89,26 @@ class Part:
             draft = self._drafts.get((name, key))
             if draft is not None:
                 return None if draft is _DELETED else draft
-        found: T | None = self._home().get(name, key)
+        shard = self._shard
+        found: T | None = (self._home() if shard is None else shard).get(name, key)
         return found
 
     def edit(self, kind: type[T], key: str) -> T | None:
         name = STORED_NAME[kind]
-        draft = self._drafts.get((name, key))
+        place = name, key
+        draft = self._drafts.get(place)
         if draft is not None:
             return None if draft is _DELETED else draft
         found = self._home().get(name, key)
         if found is None:
             return None
         copy: T = found.draft()
-        self._drafts[name, key] = copy
+        self._drafts[place] = copy
         return copy
 
     def put(self, kind: type[T], key: str, value: T) -> None:
-        self._home()
+        if self._shard is None:
+            self._home()
         self._drafts[STORED_NAME[kind], key] = value
 
     def delete(self, kind: type[Any], key: str) -> None:
@@ -146,7 +149,7 @@ class Part:
         return list(found)
 
     def set_timer(self, key: str, at_ns: int, name: str, *args: Any) -> None:
-        self.put(Timer, key, Timer(at_ns, name, pack(list(args)), self.owner))
+        self.put(Timer, key, Timer(at_ns, name, pack(list(args)), owner_text(self.owner)))
 
     def cancel_timer(self, key: str) -> None:
         self.delete(Timer, key)

@@ -25,7 +25,7 @@ import msgspec
 
 from cgr_cluster.engine.codec import pack, unpack
 from cgr_cluster.engine.domain import STORED, STORED_NAME, GenerationView, Part, Steps, reference, step, stored
-from cgr_cluster.engine.owner import LEADER, Owner
+from cgr_cluster.engine.owner import LEADER, Owner, shard_of
 from cgr_cluster.engine.records import Done, Memo, Timer
 
 T = TypeVar("T")
@@ -51,19 +51,23 @@ class Moving(msgspec.Struct, array_like=True, frozen=True, gc=False):
         return self
 
 
-def owner_text(owner: Owner) -> str:
-    return f"{owner.kind}:{owner.key}"
+def owner_text(owner: Owner | None) -> str:
+    return "" if owner is None else f"{owner.kind}:{owner.key}"
+
+
+def owner_of(text: str) -> Owner | None:
+    """The owner of an `owner_text`."""
+    kind, _, key = text.partition(":")
+    return Owner(kind, key) if text else None
 
 
 def locate(generation: GenerationView, owner: Owner) -> int:
     """The shard of an owner."""
-    if owner.kind in ("account", "group"):
-        homes = generation.keys("home")
-        if homes:
-            home: Home | None = generation.get("home", owner_text(owner))
-            if home is not None:
-                return home.shard
-    return owner.shard
+    if generation.has_homes and owner.kind in ("account", "group"):
+        home: Home | None = generation.get("home", owner_text(owner))
+        if home is not None:
+            return home.shard
+    return shard_of(owner.kind, owner.key)
 
 
 def shard_owner(number: int) -> Owner:

@@ -15,6 +15,7 @@ import logging
 import typing
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -40,7 +41,7 @@ from cgr_cluster.engine.domain import (
 from cgr_cluster.engine.operation import Running
 from cgr_cluster.engine.owner import Owner
 from cgr_cluster.engine.part import Part
-from cgr_cluster.engine.placement import owner_text
+from cgr_cluster.engine.placement import owner_of, owner_text
 from cgr_cluster.engine.records import Memo, Timer
 from cgr_cluster.engine.shard import Shard
 from cgr_cluster.rpc.errors import ApiError
@@ -58,6 +59,7 @@ METHOD = "method:"  # in a journal: a method called
 OPERATION = "operation:"  # in `reply_to`: the operation of this engine that waits for the answer
 
 Outcome = tuple[Any, "ApiError | None"]
+_NOTHING: Outcome = (None, None)
 
 
 def internal_error(uid: str) -> bytes:
@@ -78,14 +80,13 @@ class Runner:
 
     # --- beginnings ---------------------------------------------------------------------------------------------
 
-    def start_request(self, request: m.Request, method: Method, home: Shard, owner: str) -> None:
-        engine = self.engine
+    def start_request(self, request: m.Request, method: Method, home: Shard, owner: Owner | None) -> None:
         operation = self._operation(
             request.uid,
             "request",
             request.method,
             request.params,
-            engine.now_ns,
+            self.engine.now_ns,
             request.connection,
             request.hops,
             home,
@@ -141,7 +142,7 @@ class Runner:
 
             def work() -> None:
                 engine.change(shard, "timer", key, None)
-                part = Part(engine, shard, uid, engine.now_ns, engine.generation, "", timer.owner)
+                part = Part(engine, shard, uid, engine.now_ns, engine.generation, "", owner_of(timer.owner))
                 try:
                     function(part, *self._task_args(function, timer.args))
                 except ApiError as error:
@@ -151,7 +152,7 @@ class Runner:
 
             whole = engine.segment(work)
         if not whole:
-            engine.segment(lambda: engine.change(shard, "timer", key, None))
+            engine.segment(engine.change, shard, "timer", key, None)
 
     def _operation(
         self,
@@ -163,23 +164,23 @@ class Runner:
         connection: str,
         hops: int,
         home: Shard,
-        owner: str = "",
+        owner: Owner | None = None,
     ) -> Running:
         operation = Running(uid, origin, name, args, now_ns, connection, hops, home, self.engine.generation, owner)
         self.running[uid] = operation
         return operation
 
     def _start(self, operation: Running) -> None:
-        def work() -> None:
-            try:
-                operation.generator = self._generator(operation)
-            except ApiError as error:
-                self._finish(operation, None, error)
-                return
-            self._advance(operation, None, None)
-
-        if not self.engine.segment(work):
+        if not self.engine.segment(self._begin, operation):
             self._broken(operation)
+
+    def _begin(self, operation: Running) -> None:
+        try:
+            operation.generator = self._generator(operation)
+        except ApiError as error:
+            self._finish(operation, None, error)
+            return
+        self._advance(operation, None, None)
 
     def _generator(self, operation: Running) -> Any:
         if operation.origin == "request":
@@ -198,7 +199,7 @@ class Runner:
     # --- the way of an operation --------------------------------------------------------------------------------
 
     def _continue(self, operation: Running, value: Any, error: ApiError | None) -> None:
-        if not self.engine.segment(lambda: self._advance(operation, value, error)):
+        if not self.engine.segment(self._advance, operation, value, error):
             self._broken(operation)
 
     def _advance(self, operation: Running, value: Any, error: ApiError | None) -> None:
@@ -215,20 +216,20 @@ class Runner:
                 return
             value = error = None
             outcome: Outcome | None
-            if isinstance(command, Call):
+            if type(command) is Call:
                 outcome = self._call(operation, command)
+            elif isinstance(command, Exclusive):
+                outcome = _NOTHING if self._lock(operation, command.text) else None
             elif isinstance(command, (Together, Everywhere)):
                 self._call_many(operation, command)
                 outcome = None if operation.outstanding else operation.take_collected()
-            elif isinstance(command, Exclusive):
-                outcome = (None, None) if self._lock(operation, command.text) else None
             elif isinstance(command, Release):
                 self._release(operation, command.text)
-                outcome = (None, None)
+                outcome = _NOTHING
             elif isinstance(command, Forward):
                 if not self._forward(operation, command.owner):
                     return
-                outcome = (None, None)
+                outcome = _NOTHING
             elif isinstance(command, Outside):
                 outcome = self._outside(operation, command)
             elif isinstance(command, Sleep):
@@ -272,7 +273,8 @@ class Runner:
         if operation.changes and operation.dirty:
             engine.put_done(operation.home, operation.uid, body, error is not None, operation.owner)
         self._drop(operation)
-        self._send_forgets(operation)
+        if operation.remote:
+            self._send_forgets(operation)
         engine.answer_delivered(operation.reply_to, operation.uid, body, error is not None)
 
     def _drop(self, operation: Running) -> None:
@@ -294,7 +296,7 @@ class Runner:
         if waiting:
             heir = waiting.popleft()
             heir.locks.append(text)
-            self.engine.ready.append(lambda: self._continue(heir, None, None))
+            self.engine.ready.append(partial(self._continue, heir, None, None))
         else:
             del self._locks[text]
 
@@ -320,9 +322,12 @@ class Runner:
 
     def _call(self, operation: Running, call: Call) -> Outcome | None:
         """Run a step here, or send it to its owner (None: the result comes later)."""
-        number = operation.next_number()
-        outcome = operation.recall(number, call.step.name, call.step.result_type)
-        return self._do(operation, call, number) if outcome is None else outcome
+        number = operation.counter = operation.counter + 1
+        if operation.replay:
+            outcome = operation.recall(number, call.step.name, call.step.result_type)
+            if outcome is not None:
+                return outcome
+        return self._do(operation, call, number)
 
     def _do(self, operation: Running, call: Call, number: int) -> Outcome | None:
         engine = self.engine
@@ -350,7 +355,7 @@ class Runner:
             operation.now_ns,
             generation,
             operation.connection,
-            owner_text(owner),
+            owner,
             operation.uid,
         )
         try:
@@ -427,7 +432,7 @@ class Runner:
                 operation.fill(place, *outcome)
 
     def _call_all_shards(self, operation: Running, command: Everywhere, number: int) -> Outcome:
-        part = Part(self.engine, None, f"{operation.uid}/{number}", operation.now_ns, operation.generation, "", "")
+        part = Part(self.engine, None, f"{operation.uid}/{number}", operation.now_ns, operation.generation, "", None)
         name = command.step.name
         try:
             result = command.step.function(part, *command.args)
@@ -482,7 +487,7 @@ class Runner:
             if operation.dirty:
                 return True
             operation.home = shard
-            operation.owner = owner_text(owner)
+            operation.owner = owner
             done = shard.get("done", operation.uid) if operation.changes else None
             if done is None:
                 return True
@@ -592,7 +597,7 @@ class Runner:
         memo_key = f"{message.op_id}#{message.number}"
         memo = None if shard is None else shard.get("memo", memo_key)
         if memo is not None:
-            self.deliveries.when_made(memo_key, lambda: self._reply(message, memo.result, memo.error))
+            self.deliveries.when_made(memo_key, self._reply, message, memo.result, memo.error)
             return
         generation = engine.generation if message.shard == 0 else engine.references.seen_by(message.generation)
         if generation is None:
@@ -623,7 +628,7 @@ class Runner:
                 message.now_ns,
                 generation,
                 message.connection,
-                text,
+                owner,
                 memo_key,
             )
             try:
@@ -642,7 +647,7 @@ class Runner:
         reached = engine.generation.number
 
         def reply() -> None:
-            self.deliveries.when_made(memo_key, lambda: self._reply(message, result, error or None))
+            self.deliveries.when_made(memo_key, self._reply, message, result, error or None)
 
         if engine.generation is before or engine.references.everywhere(reached):
             reply()

@@ -220,5 +220,5 @@ def test_an_answer_waits_until_what_its_parts_deliver_is_with_its_owners(method:
 
 
 def test_the_wait_for_deliveries_is_shown_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Deliveries, "when_made", lambda self, waiter, then: then())
+    monkeypatch.setattr(Deliveries, "when_made", lambda self, waiter, then, *args: then(*args))
     assert coins_when_answered("Toy.Celebrate") < 6
