@@ -43,6 +43,7 @@ from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.services import load as load_services
 from workers.balancer_link import BalancerLink
 from workers.children import Leash
+from workers.endpoints import Endpoints
 from workers.links import Inlet, Outlet
 from workers.options import NodeOptions
 from workers.store_link import StoreLink
@@ -52,6 +53,7 @@ logger = logging.getLogger("cgr_cluster.worker")
 COLLECT_AFTER = (50_000, 20, 100)  # requests make no garbage in cycles: sessions in memory are not to be searched often
 FILE_THREADS = 2
 NETWORK_THREADS = 16  # calls to endpoints that may be slow or dead; they hold up nothing but each other
+ENDPOINT_THREADS = 4  # of them for one endpoint
 REMIND_NS = 3 * 10**9  # a step without an answer for so long is sent again
 PEERS_SECONDS = 20.0  # the leader must have answered by then
 LEADER_SECONDS = 3.0  # the leader waits so long for the others
@@ -80,6 +82,7 @@ class ShardProcess:
         self._outlets: dict[int, Outlet] = {}
         self._files = ThreadPoolExecutor(FILE_THREADS, "files")
         self._network = ThreadPoolExecutor(NETWORK_THREADS, "network")
+        self._endpoints = Endpoints(ENDPOINT_THREADS)
         self._stop = asyncio.Event()
         self._serving = False
         self._caught_up = asyncio.Event()
@@ -266,8 +269,11 @@ class ShardProcess:
 
     async def _outside(self, call: m.OutsideCall, work: Callable[[], Any]) -> None:
         try:
-            pool = self._network if call.name in NETWORK else self._files
-            result = await self._loop.run_in_executor(pool, work)
+            if call.name in NETWORK:
+                async with self._endpoints.turn(str(call.args[0])):
+                    result = await self._loop.run_in_executor(self._network, work)
+            else:
+                result = await self._loop.run_in_executor(self._files, work)
             self._give(m.OutsideResult(call.op_id, call.number, result))
         except ApiError as error:
             self._give(m.OutsideResult(call.op_id, call.number, None, error.text))

@@ -11,18 +11,17 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from msgspec.structs import replace
 
 from cgr_cluster.accounts import operations
 from cgr_cluster.accounts.amounts import MONETARY, nano_of, number_of, to_nano
 from cgr_cluster.accounts.types import DEFAULT_ID, Account, Balance
-from cgr_cluster.actions import cdrlog, publish
-from cgr_cluster.actions.outside_effects import mail_of, rpc_of
+from cgr_cluster.actions import calling_types, cdrlog, outside_effects, publish
+from cgr_cluster.actions.dynamic import DYNAMIC, run_dynamic
 from cgr_cluster.actions.transfers import Credit, Target
 from cgr_cluster.actions.triggers import Changed, means
 from cgr_cluster.actions.types import Action, ActionTrigger, BalanceFilter
-from cgr_cluster.events.values import parse_int
+from cgr_cluster.cdrs.session_cost_filters import cost_filter_of
 from cgr_cluster.rpc.errors import ApiError
 
 if TYPE_CHECKING:
@@ -272,14 +271,6 @@ def reset_counters(run: Run, action: Action, place: int) -> None:
                     counter.value = 0
 
 
-def log_account(run: Run, action: Action, place: int) -> None:
-    run.spawn("actions.log_account", _account_text(run), action.extra_parameters)
-
-
-def _account_text(run: Run) -> str:
-    return "" if run.account is None else msgspec.json.encode(run.account).decode()
-
-
 def cdr_log(run: Run, action: Action, place: int) -> None:
     """A CDR for each action of the group that changes balances; for those that have not run yet, of their Units."""
     if not cdrlog.connected(run.part):
@@ -300,38 +291,9 @@ def publish_account(run: Run, action: Action, place: int) -> None:
     publish.publish_account(run.part, run.the_account())
 
 
-def mail(run: Run, action: Action, place: int) -> None:
-    run.spawn("actions.mail", *mail_of(run.part.generation, action, _account_text(run)))
-
-
-def _pairs(text: str) -> dict[str, str]:
-    """`a:1&b:2`"""
-    return {name: value for name, _, value in (pair.partition(":") for pair in text.split("&")) if name}
-
-
-def _sessions(run: Run, action: Action, disconnect: bool) -> None:
-    """ExtraParameters `tenant;filters;limit;apiopts;event`, parts joined by `&`, pairs `k:v` (20 §5.3)."""
-    parts = action.extra_parameters.split(";")
-    if len(parts) != 5:
-        raise ApiError(f"invalid number of parameters <{len(parts)}> expected 5")
-    if not run.part.generation.config("rals").get("sessions_conns"):
-        raise ApiError("NOT_CONNECTED: SessionS")
-    filters = [part for part in parts[1].split("&") if part]
-    limit = parse_int(parts[2]) if parts[2] else 0
-    opts, event = _pairs(parts[3]), _pairs(parts[4])
-    run.spawn("actions.sessions", disconnect, run.part.tenant(parts[0]), filters, limit, opts, event)
-
-
-def alter_sessions(run: Run, action: Action, place: int) -> None:
-    _sessions(run, action, disconnect=False)
-
-
-def force_disconnect_sessions(run: Run, action: Action, place: int) -> None:
-    _sessions(run, action, disconnect=True)
-
-
-def cgr_rpc(run: Run, action: Action, place: int) -> None:
-    run.spawn("actions.rpc", *rpc_of(action, run.account))
+def remove_session_costs(run: Run, action: Action, place: int) -> None:
+    """Session costs that pass the filters in ExtraParameters (`;`), of the default tenant; without filters all."""
+    run.spawn("cdrs.remove_session_costs", cost_filter_of(run.part, action.extra_parameters, run.zone))
 
 
 ACTIONS: dict[str, Callable[[Run, Action, int], None]] = {
@@ -356,14 +318,26 @@ ACTIONS: dict[str, Callable[[Run, Action, int], None]] = {
     "*set_recurrent": set_recurrent,
     "*unset_recurrent": unset_recurrent,
     "*reset_counters": reset_counters,
-    "*log": log_account,
+    "*log": outside_effects.log_account,
     "*cdrlog": cdr_log,
     "*publish_account": publish_account,
-    "*mail_async": mail,
-    "*cgr_rpc": cgr_rpc,
-    "*alter_sessions": alter_sessions,
-    "*force_disconnect_sessions": force_disconnect_sessions,
+    "*mail_async": outside_effects.mail,
+    "*cgr_rpc": calling_types.cgr_rpc,
+    "*alter_sessions": calling_types.alter_sessions,
+    "*force_disconnect_sessions": calling_types.force_disconnect_sessions,
+    "*sy_publish": calling_types.sy_publish,
+    "*export": calling_types.export,
+    "*reset_threshold": calling_types.reset_threshold,
+    "*reset_stat_queue": calling_types.reset_stat_queue,
+    "*set_ddestinations": calling_types.set_ddestinations,
+    "*reset_account_cdr": calling_types.reset_account_cdr,
+    "*remote_set_account": calling_types.remote_set_account,
+    "*remove_session_costs": remove_session_costs,
+    **dict.fromkeys(DYNAMIC, run_dynamic),
 }
 WITHOUT_ACCOUNT = frozenset(
-    {"*remove_account", "*log", "*mail_async", "*cgr_rpc", "*alter_sessions", "*force_disconnect_sessions"}
-)
+    {
+        "*remove_account", "*log", "*mail_async", "*cgr_rpc", "*alter_sessions", "*force_disconnect_sessions", "*sy_publish",
+        "*export", "*reset_threshold", "*reset_stat_queue", "*remove_session_costs", *DYNAMIC,
+    }
+)  # fmt: skip

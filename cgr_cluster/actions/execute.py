@@ -2,8 +2,9 @@
 
 A `Run` works on a draft of the account; nothing of it stays unless whoever started it keeps the draft (runs.py, or the
 request whose trigger it is). What an action does elsewhere is an *effect*: a task that is spawned with the part. An action
-that must know another account before it can go on (`*transfer_balance`) raises `TargetUnknownError`: the run is dropped,
-and made again with the answer (runs.py). In a trigger, where nobody can wait, the rest of the group is left to a task.
+that must know another account before it can go on (`*transfer_balance`), or the answer of a call (calls.py), raises
+`TargetUnknownError` or `CallNeededError` before it changes anything: the run is dropped, and made again with the answer
+(runs.py). In a trigger, where nobody can wait, the rest of the group is left to a task.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ from cgr_cluster.actions import counters
 from cgr_cluster.actions.account_view import account_passes
 from cgr_cluster.actions.action_types import ACTIONS, WITHOUT_ACCOUNT
 from cgr_cluster.actions.amounts import amount_nano
+from cgr_cluster.actions.calls import AccountPost, Answer, Asked, Call, CallNeededError
 from cgr_cluster.actions.transfers import Credit, Target, TargetUnknownError
 from cgr_cluster.actions.triggers import Changed, Evaluator
 from cgr_cluster.actions.types import Action, ActionGroup, ActionTrigger
 from cgr_cluster.engine.domain import GenerationView, Part
+from cgr_cluster.events.event import CGREvent
 from cgr_cluster.events.instant import Instant
 from cgr_cluster.events.times import parse_time
 from cgr_cluster.rpc.errors import ApiError
@@ -39,19 +42,24 @@ def zone_of(generation: GenerationView) -> str:
 
 class Run:
     """One execution of a group. `account` is a draft, None for a group without account; `removed` once `*remove_account`
-    has run. `targets` are the answers to earlier asks; `logged` what `*cdrlog` writes down."""
+    has run. `event`: what a threshold was hit by. `hops`: length of the chain of triggers, transfers and calls that led
+    here. `targets` and `answers` are what was asked for in earlier runs; `logged` what `*cdrlog` writes down."""
 
     def __init__(
         self, part: Part, account: Account | None, group: ActionGroup, *, nested: bool = False, start: int = 0,
-        targets: list[Target] | None = None, changed: Changed | None = None, hops: int = 0,
+        targets: list[Target] | None = None, answers: list[Answer] | None = None, event: CGREvent | None = None,
+        changed: Changed | None = None, hops: int = 0,
     ) -> None:  # fmt: skip
         self.part = part
         self.account = account
         self.group = group
         self.nested = nested
         self.start = start
+        self.event = event
         self.hops = hops
         self.targets = list(targets or ())
+        self.answers = list(answers or ())
+        self._calls: dict[int, int] = {}  # place of an action → how many calls it has made
         self.changed = changed if changed is not None else Changed()
         self.zone = zone_of(part.generation)
         self.removed = False
@@ -61,7 +69,7 @@ class Run:
         self.ordered = sorted(group.actions, key=lambda action: -action.weight)
 
     def execute(self) -> None:
-        """Raises ApiError (an action's error, or an unknown type), `FilterError`, `TargetUnknownError`."""
+        """Raises ApiError (an action's error, or an unknown type), `FilterError`, `TargetUnknownError`, `CallNeededError`."""
         for place, action in enumerate(self.ordered):
             if place < self.start or not self._passes(action):
                 continue
@@ -70,10 +78,13 @@ class Run:
                 raise ApiError(f"action type {action.action_type} is not supported")
             if self.account is None and action.action_type not in WITHOUT_ACCOUNT:
                 continue
-            if self.nested and action.action_type == "*transfer_balance":
+            try:
+                function(self, self._with_expiry(action), place)
+            except (TargetUnknownError, CallNeededError):
+                if not self.nested:
+                    raise
                 self.spawn("actions.run_rest", self.the_account().id, self.group.id, place, self.hops + 1)
                 return
-            function(self, self._with_expiry(action), place)
 
     def _passes(self, action: Action) -> bool:
         if not action.filters or self.account is None:
@@ -111,6 +122,18 @@ class Run:
                 given = sum(credit.amount for credit in self.credits if target.names(credit))
                 return replace(target, value=target.value + given)
         raise TargetUnknownError(asked)
+
+    def called(self, place: int, call: Call) -> bytes:
+        """What the next call of the action at `place` answers, as JSON. Raises its error, and `CallNeededError` when it has
+        not been made yet, or for an account that has changed since."""
+        number = self._calls[place] = self._calls.get(place, 0) + 1
+        version = call.version if isinstance(call, AccountPost) else ""
+        for answer in reversed(self.answers):
+            if (answer.place, answer.number, answer.version) == (place, number, version):
+                if answer.error:
+                    raise ApiError(answer.error)
+                return answer.body
+        raise CallNeededError(Asked(place, number, call))
 
     def log(self, place: int, action: Action, amount: int, fields: dict[str, Any] | None = None) -> None:
         """Something for `*cdrlog`; `amount` in nano."""

@@ -26,5 +26,5 @@ def execute_action(op: Operation, params: AttrExecuteAction) -> Steps[str]:
     if op.generation.get("actions", params.ActionsId) is None:
         raise not_found()
     account_id = f"{op.tenant(params.Tenant)}:{params.Account}" if params.Account else NO_ACCOUNT
-    yield from run_or_fail(account_id, params.ActionsId)
+    yield from run_or_fail(account_id, params.ActionsId, op.hops)
     return "OK"

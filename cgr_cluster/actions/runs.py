@@ -1,8 +1,8 @@
 """Action groups on accounts as steps, and the operations that run them (spec 20 §5.1).
 
 `run_group` is one atomic step at the account's shard: the whole group is kept, or nothing of it. When a transfer needs to
-know its destination in another shard, the step changes nothing and answers a question; the operation asks the destination
-and runs the step again with the answer. What a transfer took at the source is then given at the destination by a step of
+know its destination in another shard, or an action the answer of a call (calls.py), the step changes nothing and says so;
+the operation asks and runs the step again with the answer. What a transfer took at the source is then given at the destination by a step of
 its own; should the destination refuse after all (it changed in between), it is given back to the source. The engine does
 each step exactly once, so money is neither lost nor doubled whichever process dies.
 """
@@ -18,29 +18,43 @@ from cgr_cluster.accounts.joining import join_groups
 from cgr_cluster.accounts.shared_groups import joined
 from cgr_cluster.accounts.types import DEFAULT_ID, Account
 from cgr_cluster.actions.attach import forget_account
+from cgr_cluster.actions.calls import Answer, Asked, CallNeededError, answer_to
 from cgr_cluster.actions.execute import FilterError, Run, balances_changed
 from cgr_cluster.actions.membership import NO_ACCOUNT
 from cgr_cluster.actions.transfers import Credit, Target, TargetUnknownError
 from cgr_cluster.actions.types import ActionGroup
 from cgr_cluster.engine.domain import Operation, Part, Steps, step, task, together
 from cgr_cluster.engine.owner import LEADER, Owner
+from cgr_cluster.events.event import CGREvent
 from cgr_cluster.rpc.errors import ApiError, partially_executed
 
 logger = logging.getLogger("cgr_cluster.actions")
 
 MAX_HOPS = 8  # transfers by triggers that cause each other
-MAX_TARGETS = 64  # destinations of the transfers of one group
+MAX_ASKED = 64  # destinations of the transfers of one group and calls of its actions
 NOT_FOUND = "NOT_FOUND"
 
 
+class GroupRun(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What is to be run: the group, from action `start` (in the order of running), on the account (none for NO_ACCOUNT);
+    `event` is what a threshold was hit by. `hops`: length of the chain of triggers, transfers and calls that led here."""
+
+    account_id: str
+    actions_id: str
+    start: int = 0
+    hops: int = 0
+    event: CGREvent | None = None
+
+
 class Outcome(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """What a run came to. `error` "": done. `ask`: nothing has happened yet, this destination must be known first.
-    `groups`: shared groups that the account joins by it."""
+    """What a run came to. `error` "": done. `ask`, `call`: nothing has happened yet, this destination or answer must be
+    known first. `groups`: shared groups that the account joins by it."""
 
     error: str = ""
     ask: Target | None = None
     credits: list[Credit] = []
     groups: list[str] = []
+    call: Asked | None = None
 
 
 def owner_of(account_id: str) -> Owner:
@@ -48,22 +62,25 @@ def owner_of(account_id: str) -> Owner:
 
 
 @step("actions.run")
-def run_group(
-    part: Part, account_id: str, actions_id: str, start: int, targets: list[Target], hops: int
-) -> Outcome:  # fmt: skip
-    """Run the group, from action `start` (in the order of running), on the account, which is made if there is none."""
-    group: ActionGroup | None = part.generation.get("actions", actions_id)
+def run_group(part: Part, wanted: GroupRun, targets: list[Target], answers: list[Answer]) -> Outcome:
+    """Run the group on the account, which is made if there is none."""
+    group: ActionGroup | None = part.generation.get("actions", wanted.actions_id)
     if group is None:
         return Outcome(NOT_FOUND)
     stored = draft = None
+    account_id = wanted.account_id
     if account_id != NO_ACCOUNT:
         stored = part.read(Account, account_id)
         draft = Account(account_id) if stored is None else stored.draft()
-    run = Run(part, draft, group, start=start, targets=targets, hops=hops)
+    run = Run(
+        part, draft, group, start=wanted.start, targets=targets, answers=answers, event=wanted.event, hops=wanted.hops
+    )
     try:
         run.execute()
     except TargetUnknownError as unknown:
         return Outcome(ask=unknown.target)
+    except CallNeededError as needed:
+        return Outcome(call=needed.asked)
     except FilterError:
         run.flush()
         return Outcome()
@@ -123,49 +140,80 @@ def take_back(part: Part, account_id: str, credit: Credit) -> None:
     operations.move_in(account, credit.balance_type, DEFAULT_ID, credit.amount, part.now_ns, part.new_uuid)
 
 
-def run_on(account_id: str, actions_id: str, start: int = 0, hops: int = 0) -> Steps[str]:
-    """Run a group on an account (on none for NO_ACCOUNT). Answers the error, "" when all went well."""
-    outcome: Outcome = yield run_group.at(owner_of(account_id), account_id, actions_id, start, [], hops)
-    return (yield from _finish(account_id, actions_id, start, hops, outcome))
+def run_on(
+    account_id: str, actions_id: str, start: int = 0, hops: int = 0, event: CGREvent | None = None
+) -> Steps[str]:
+    """Run a group on an account (on none for NO_ACCOUNT), see GroupRun. Answers the error, "" when all went well."""
+    wanted = GroupRun(account_id, actions_id, start, hops, event)
+    return (yield from _finish(wanted, (yield run_group.at(owner_of(account_id), wanted, [], []))))
 
 
-def _finish(account_id: str, actions_id: str, start: int, hops: int, outcome: Outcome) -> Steps[str]:
+def _finish(wanted: GroupRun, outcome: Outcome) -> Steps[str]:
     """Ask what the run needs to know, and deliver its transfers."""
+    owner = owner_of(wanted.account_id)
     targets: list[Target] = []
-    while outcome.ask is not None:
-        if len(targets) >= MAX_TARGETS:
-            return f"more than {MAX_TARGETS} destinations of transfers in {actions_id}"
-        targets.append((yield look_at.at(Owner("account", outcome.ask.account_id), outcome.ask)))
-        outcome = yield run_group.at(owner_of(account_id), account_id, actions_id, start, targets, hops)
+    answers: list[Answer] = []
+    while outcome.ask is not None or outcome.call is not None:
+        if len(targets) + len(answers) >= MAX_ASKED:
+            return f"more than {MAX_ASKED} destinations of transfers and calls in {wanted.actions_id}"
+        if outcome.ask is not None:
+            targets.append((yield look_at.at(Owner("account", outcome.ask.account_id), outcome.ask)))
+        elif outcome.call is not None:
+            answers.append((yield from answer_to(outcome.call, wanted.hops)))
+        outcome = yield run_group.at(owner, wanted, targets, answers)
     error = outcome.error
     for credit in outcome.credits:
         try:
             yield give.at(Owner("account", credit.account_id), credit)
         except ApiError as refused:
             error = refused.text
-            yield take_back.at(owner_of(account_id), account_id, credit)
-    yield from join_groups(account_id, outcome.groups)
+            yield take_back.at(owner, wanted.account_id, credit)
+    yield from join_groups(wanted.account_id, outcome.groups)
     return error
 
 
-def run_each(runs: list[tuple[str, str]]) -> Steps[int]:
-    """Run (account id, actions id) pairs, in order for each account. Answers how many failed; they are logged."""
+def run_each(runs: list[tuple[str, str]], *, wait: bool = True) -> Steps[int]:
+    """Run (account id, actions id) pairs, in order for each account. Answers how many failed; they are logged.
+
+    Without `wait` a run that needs the answer of a call goes on in a task of its own: one endpoint that is slow or dead
+    does not hold up the others."""
     failed = 0
-    outcomes = yield together([run_group.at(owner_of(a), a, actions_id, 0, [], 0) for a, actions_id in runs])
-    for (account_id, actions_id), outcome in zip(runs, outcomes, strict=True):
+    wanted = [GroupRun(account_id, actions_id) for account_id, actions_id in runs]
+    outcomes = yield together([run_group.at(owner_of(one.account_id), one, [], []) for one in wanted])
+    for one, outcome in zip(wanted, outcomes, strict=True):
         if isinstance(outcome, ApiError):
             error = outcome.text
+        elif outcome.call is not None and not wait:
+            yield run_apart.at(owner_of(one.account_id), one)
+            continue
         else:
-            error = yield from _finish(account_id, actions_id, 0, 0, outcome)
+            error = yield from _finish(one, outcome)
         if error:
             failed += 1
-            logger.warning("actions %s on account %s ended with: %s", actions_id, account_id or "-", error)
+            _log_failure(one, error)
     return failed
 
 
-def run_or_fail(account_id: str, actions_id: str) -> Steps[None]:
-    """Raises `PARTIALLY_EXECUTED` when the group failed."""
-    if (yield from run_on(account_id, actions_id)):
+def _log_failure(run: GroupRun, error: str) -> None:
+    logger.warning("actions %s on account %s ended with: %s", run.actions_id, run.account_id or "-", error)
+
+
+@step("actions.run_apart")
+def run_apart(part: Part, wanted: GroupRun) -> None:
+    part.spawn("actions.run_alone", wanted)
+
+
+@task("actions.run_alone")
+def run_alone(op: Operation, wanted: GroupRun) -> Steps[None]:
+    """A run that nobody waits for."""
+    error = yield from run_on(wanted.account_id, wanted.actions_id, wanted.start, wanted.hops, wanted.event)
+    if error:
+        _log_failure(wanted, error)
+
+
+def run_or_fail(account_id: str, actions_id: str, hops: int = 0) -> Steps[None]:
+    """Run a group on an account. Raises PARTIALLY_EXECUTED when the group failed."""
+    if (yield from run_on(account_id, actions_id, hops=hops)):
         raise partially_executed()
 
 

@@ -178,7 +178,7 @@ def run_accounts(op: Operation, runs: list[tuple[str, str]]) -> Steps[None]:
     """
     yield exclusive("actions.run_accounts")
     yield sleep(PAUSE_NS)
-    yield from run_each(runs)
+    yield from run_each(runs, wait=False)
 
 
 def _allowed(part: Part, account_id: str, actions_id: str) -> bool:
@@ -286,7 +286,7 @@ def start_run(op: Operation, run: DueRun) -> Steps[None]:
             looked_at = 0
             yield sleep(PAUSE_NS)
     if members == 0:
-        yield from run_each([(NO_ACCOUNT, run.actions_id)])
+        yield from run_each([(NO_ACCOUNT, run.actions_id)], wait=False)
 
 
 @step("actions.start_run")

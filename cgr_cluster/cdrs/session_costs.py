@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import msgspec
+from msgspec.structs import replace
 
+from cgr_cluster.cdrs.session_cost_filters import CostFilter, passes
 from cgr_cluster.cdrs.types import SessionCost, SessionCosts
-from cgr_cluster.engine.domain import Part, Steps, everywhere, sleep, step
-from cgr_cluster.engine.owner import registry_owner
+from cgr_cluster.engine.domain import Operation, Part, Steps, everywhere, sleep, step, task, together
+from cgr_cluster.engine.owner import SHARDS, Owner, registry_owner
 from cgr_cluster.rpc.errors import ApiError
 
 MS = 1_000_000
+SHARDS_AT_ONCE = 16
 
 
 @step("cdrs.store_session_cost")
@@ -22,7 +25,26 @@ def store_session_cost(part: Part, cost: SessionCost, check_duplicate: bool) -> 
         raise ApiError("SERVER_ERROR: EXISTS")
     key = (cost.run_id, cost.origin_host, cost.origin_id)
     rest = tuple(other for other in costs if (other.run_id, other.origin_host, other.origin_id) != key)
-    part.put(SessionCosts, cost.cgrid, SessionCosts((*rest, cost)))
+    part.put(SessionCosts, cost.cgrid, SessionCosts((*rest, replace(cost, created_ns=part.now_ns))))
+
+
+@step("cdrs.remove_costs_here", idempotent=True)
+def remove_costs_here(part: Part, wanted: CostFilter) -> None:
+    """Remove the session costs of one shard that pass the filter."""
+    for cgrid, kept in list(part.all(SessionCosts)):
+        rest = tuple(cost for cost in kept.costs if not passes(cost, wanted))
+        if not rest:
+            part.delete(SessionCosts, cgrid)
+        elif len(rest) != len(kept.costs):
+            part.put(SessionCosts, cgrid, SessionCosts(rest))
+
+
+@task("cdrs.remove_session_costs")
+def remove_session_costs(op: Operation, wanted: CostFilter) -> Steps[None]:
+    """`*remove_session_costs` (20 §5.3): remove those that pass the filter, of all shards."""
+    for start in range(0, SHARDS, SHARDS_AT_ONCE):
+        numbers = range(start, start + SHARDS_AT_ONCE)
+        yield together([remove_costs_here.at(Owner("shard", str(number)), wanted) for number in numbers])
 
 
 class FoundCosts(msgspec.Struct, array_like=True, gc=False):

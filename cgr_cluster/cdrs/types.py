@@ -168,6 +168,7 @@ class SessionCost(msgspec.Struct, array_like=True, frozen=True, gc=False):
     cost_source: str
     usage_ns: int
     cost_details: EventCost
+    created_ns: int = 0
 
 
 @stored("session_costs")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cgr_cluster.node.keys import read_key
-from cgr_cluster.node.outside_effects import json_rpc, send_mail
+from cgr_cluster.node.outside_effects import json_rpc, post_json, send_mail
 from cgr_cluster.node.outside_platform import process_status, read_config
 from cgr_cluster.rpc.errors import ApiError
 
@@ -70,8 +70,10 @@ OUTSIDE: dict[str, Callable[..., Any]] = {
     "read_key": read_key,
     "send_mail": send_mail,
     "json_rpc": json_rpc,
+    "post_json": post_json,
     "write_folder": write_folder,
     "read_config": read_config,
     "process_status": process_status,
 }
-NETWORK = frozenset({"send_mail", "json_rpc"})  # those that talk to endpoints, which may be slow or dead
+NETWORK = frozenset({"send_mail", "json_rpc", "post_json"})  # those that talk to endpoints, which may be slow or dead;
+# their first argument is the endpoint

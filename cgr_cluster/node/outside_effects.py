@@ -1,6 +1,7 @@
-"""What actions ask of the outside (20 §5.2, 5.3): mails, and calls of other JSON-RPC servers.
+"""What actions ask of the outside (20 §5.2, 5.3): mails, calls of other JSON-RPC servers, accounts posted to URLs.
 
-Each has a time limit, so that a dead endpoint holds its thread only so long; trying again is the caller's (actions).
+Each has a time limit, so that a dead endpoint holds its thread only so long; trying again is the caller's (actions). The
+first argument is the endpoint, by which the worker bounds how many go there at once.
 """
 
 from __future__ import annotations
@@ -18,36 +19,53 @@ TIMEOUT_S = 2.0
 MAX_ANSWER = 1 << 20  # bytes of an answer
 
 
-def send_mail(server: str, sender: str, recipients: list[str], subject: str, body: str) -> None:
-    """Raises ApiError with what the mail server (`host[:port]`) says."""
+def send_mail(server: str, mailer: dict[str, str], recipients: list[str], subject: str, body: str) -> None:
+    """Raises ApiError with what the mail server (`host[:port]`) says. `mailer` is the section of the configuration;
+    TLS is used when the server offers it, its user and password when they are set."""
     message = EmailMessage()
-    message["From"], message["To"], message["Subject"] = sender, ", ".join(recipients), subject
+    message["From"], message["To"], message["Subject"] = mailer.get("from_address", ""), ", ".join(recipients), subject
     message.set_content(body)
     host, _, port = server.partition(":")
+    user, password = mailer.get("auth_user", ""), mailer.get("auth_password", "")
     try:
         with smtplib.SMTP(host, int(port or 25), timeout=TIMEOUT_S) as connection:
+            connection.ehlo()
+            if connection.has_extn("starttls"):
+                connection.starttls()
+                connection.ehlo()
+            if user or password:
+                connection.login(user, password)
             connection.send_message(message)
     except (OSError, smtplib.SMTPException, ValueError) as error:
         raise ApiError(f"mail by {server}: {error}") from None
 
 
-def json_rpc(transport: str, address: str, method: str, params: str) -> None:
-    """Call `method` with `params` (JSON) at `host:port` (`*json`) or at a URL (`*http_jrpc`). Raises ApiError: the other
-    side's error, or why it cannot be reached."""
+def json_rpc(address: str, transport: str, method: str, params: str) -> str:
+    """Call `method` with `params` (JSON) at `host:port` (`*json`) or at a URL (`*http_jrpc`): the result as JSON. Raises
+    ApiError: the other side's error, or why it cannot be reached."""
     request = b'{"method":%b,"params":[%b],"id":1}\n' % (json.dumps(method).encode(), params.encode())
     try:
-        answer = _over_http(address, request) if transport == "*http_jrpc" else _over_tcp(address, request)
-        error = json.loads(answer).get("error")
+        answer = json.loads(_post(address, request) if transport == "*http_jrpc" else _over_tcp(address, request))
+        error, result = answer.get("error"), answer.get("result")
     except (OSError, urllib.error.URLError, ValueError, AttributeError) as failure:
         raise ApiError(f"{method} at {address}: {failure}") from None
     if error:
         raise ApiError(str(error))
+    return json.dumps(result)
 
 
-def _over_http(url: str, request: bytes) -> bytes:
+def post_json(url: str, document: str) -> str:
+    """POST a JSON document; what the other side answers. Raises ApiError when it cannot be reached or refuses."""
+    try:
+        return _post(url, document.encode()).decode()
+    except (OSError, urllib.error.URLError, ValueError) as failure:
+        raise ApiError(f"POST to {url}: {failure}") from None
+
+
+def _post(url: str, document: bytes) -> bytes:
     if not url.startswith(("http://", "https://")):
         raise ValueError("address is no http or https URL")
-    wanted = urllib.request.Request(url, request, {"Content-Type": "application/json"})
+    wanted = urllib.request.Request(url, document, {"Content-Type": "application/json"})
     with urllib.request.urlopen(wanted, timeout=TIMEOUT_S) as response:
         return bytes(response.read(MAX_ANSWER))
 

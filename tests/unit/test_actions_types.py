@@ -287,17 +287,6 @@ def test_a_dead_mail_server_delays_nothing_and_is_tried_five_times() -> None:
     assert minutes == [0, 1, 3, 6, 10]
 
 
-def test_cgr_rpc_fills_its_template() -> None:
-    node, calls = Node(), []
-    node.outside["json_rpc"] = lambda *args: calls.append(args)
-    extra = {"Address": "host:2012", "Transport": "*json", "Method": "X.Y", "Params": {"A": "<< .Account.ID >>"}}
-    assert run(node, {"Identifier": "*cgr_rpc", "ExtraParameters": json.dumps(extra)}) is None
-    assert calls == [("*json", "host:2012", "X.Y", '{"A": "cgrates.org:a"}')]
-    assert run(node, {"Identifier": "*cgr_rpc", "ExtraParameters": "{}"}) == "PARTIALLY_EXECUTED"
-    internal = json.dumps({**extra, "Address": "*internal"})
-    assert run(node, {"Identifier": "*cgr_rpc", "ExtraParameters": internal}) == "PARTIALLY_EXECUTED"
-
-
 @pytest.mark.parametrize(
     ("formula", "expected"),
     [
