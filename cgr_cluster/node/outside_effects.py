@@ -21,7 +21,7 @@ MAX_ANSWER = 1 << 20  # bytes of an answer
 
 def send_mail(server: str, mailer: dict[str, str], recipients: list[str], subject: str, body: str) -> None:
     """Raises ApiError with what the mail server (`host[:port]`) says. `mailer` is the section of the configuration;
-    TLS is used when the server offers it, its user and password when they are set."""
+    TLS is used when the server offers it, user and password when they are set and it asks for them."""
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = mailer.get("from_address", ""), ", ".join(recipients), subject
     message.set_content(body)
@@ -33,7 +33,7 @@ def send_mail(server: str, mailer: dict[str, str], recipients: list[str], subjec
             if connection.has_extn("starttls"):
                 connection.starttls()
                 connection.ehlo()
-            if user or password:
+            if (user or password) and connection.has_extn("auth"):
                 connection.login(user, password)
             connection.send_message(message)
     except (OSError, smtplib.SMTPException, ValueError) as error:
