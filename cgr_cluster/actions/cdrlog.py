@@ -11,6 +11,7 @@ from cgr_cluster.actions.wire import set_text
 from cgr_cluster.engine.domain import Part
 from cgr_cluster.events.event import CGREvent
 from cgr_cluster.events.instant import Instant
+from cgr_cluster.events.rules import split_value
 from cgr_cluster.events.times import format_instant
 from cgr_cluster.events.values import number_text, text_of
 from cgr_cluster.filters.paths import MISSING, compile_value
@@ -95,7 +96,7 @@ def _value(part: Part, rule: Any, account_id: str, action: Action, cost: float) 
     action_fields = {"ActionID": "", "ActionType": action.action_type, "ActionValue": number_text(cost)}
     view = View(part.generation, part.now_ns, tenant, account_fields, action_fields)
     out = ""
-    for piece in rule.split(";"):
+    for piece in split_value(rule):
         found = compile_value(piece.replace("~*acnt.", "~*req.").replace("~*act.", "~*opts.")).read(view)
         if found is not MISSING:
             out += text_of(found)

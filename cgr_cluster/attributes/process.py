@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from cgr_cluster.attributes.selection import ATTRIBUTES, CompiledProfile, choose
+from cgr_cluster.attributes.selection import ANY_CONTEXT, ATTRIBUTES, CompiledProfile, choose
 from cgr_cluster.attributes.settings import attribute_settings
 from cgr_cluster.engine.domain import GenerationView
 from cgr_cluster.events.event import CGREvent
@@ -48,64 +48,80 @@ def process_attributes(
     opts = event.opts
     process_runs = int_of(opts[PROCESS_RUNS]) if PROCESS_RUNS in opts else settings.process_runs
     profile_runs = int_of(opts[PROFILE_RUNS]) if PROFILE_RUNS in opts else settings.profile_runs
-    if process_runs > 0 and not (
-        opts.get(PROFILE_IDS) or settings.profile_ids or profiles_of(ATTRIBUTES, generation, event.tenant).indexes
-    ):
-        _refuse_unfilled(event)
-        return None
-    out = Processed([], [], event.copy())
     lent = bool(context) and not text_of(opts.get(CONTEXT))
     if lent:
-        out.event.opts[CONTEXT] = context
+        opts = {**opts, CONTEXT: context}
+    if process_runs <= 0:
+        _refuse_unfilled(event.event)
+        return Processed([], [], event.copy())
+    if _nothing_to_find(generation, event.tenant, opts):
+        _refuse_unfilled(event.event)
+        return None
     try:
-        found = _run(generation, now_ns, out, process_runs, profile_runs, live)
+        out, altered = _run(generation, now_ns, event, opts, process_runs, profile_runs, live)
     except ApiError as error:
         raise server_error(error) from error
-    if lent:
+    _refuse_unfilled(altered)
+    if out is not None and lent:
         out.event.opts.pop(CONTEXT, None)
-    _refuse_unfilled(out.event)
-    return out if found else None
+    return out
 
 
-def _refuse_unfilled(event: CGREvent) -> None:
-    for field, value in event.event.items():
-        if value == TO_FILL:
-            raise missing([field])
+def _nothing_to_find(generation: GenerationView, tenant: str, opts: dict[str, Any]) -> bool:
+    """Whether no profile is for the context of the event: most events end here."""
+    if opts.get(PROFILE_IDS) or attribute_settings(generation).profile_ids:
+        return False
+    indexes = profiles_of(ATTRIBUTES, generation, tenant).indexes
+    return not indexes or (
+        ANY_CONTEXT not in indexes and (text_of(opts.get(CONTEXT)) or DEFAULT_CONTEXT) not in indexes
+    )
+
+
+def _refuse_unfilled(fields: dict[str, Any]) -> None:
+    if TO_FILL in fields.values():
+        raise missing([next(field for field, value in fields.items() if value == TO_FILL)])
 
 
 def _run(
-    generation: GenerationView, now_ns: int, out: Processed, process_runs: int, profile_runs: int, live: Live
-) -> bool:
-    """The process runs; whether the first of them found a profile."""
-    previous = ""
+    generation: GenerationView,
+    now_ns: int,
+    event: CGREvent,
+    opts: dict[str, Any],
+    process_runs: int,
+    profile_runs: int,
+    live: Live,
+) -> tuple[Processed | None, dict[str, Any]]:
+    """The process runs, on a copy that is made when there is something to alter. None: the first found nothing. With the
+    fields of the event as they are then."""
+    matched: list[str] = []
     used: dict[str, int] = {}
-    variables: dict[str, Any] = {"*processedProfileIDs": out.matched}
+    variables: dict[str, Any] = {"*processedProfileIDs": matched}
+    view = View(generation, now_ns, event.tenant, event.event, opts, variables=variables, tenant_path=True, live=live)
+    out: Processed | None = None
     for run in range(1, process_runs + 1):
-        event = out.event
         variables["*processRuns"] = run
-        view = View(
-            generation, now_ns, event.tenant, event.event, event.opts, variables=variables, tenant_path=True, live=live
-        )
-        left_out = {name for name, count in used.items() if profile_runs and count >= profile_runs}
-        if previous:
-            left_out.add(previous)
-        options = _options(generation, event.opts)
+        left_out = {name for name, count in used.items() if profile_runs and count >= profile_runs} if used else set()
+        left_out.update(matched[-1:])
+        options = _options(generation, view.opts)
         chosen = choose(view, event.time, options.context, options.profile_ids, options.ignore_filters, left_out)
         if chosen is None:
-            return run > 1
+            break
+        if out is None:
+            out = Processed(matched, [], CGREvent(event.tenant, event.id, event.time, dict(event.event), dict(opts)))
+            view.event, view.opts = out.event.event, out.event.opts
         variables["*apTenantID"] = chosen.shown
         try:
             _apply(chosen, view, out)
         except ApiError as error:
             if error.text != "NOT_FOUND":
                 raise
-            return run > 1
-        out.matched.append(chosen.shown)
-        previous = chosen.shown
-        used[previous] = used.get(previous, 0) + 1
+            break
+        matched.append(chosen.shown)
+        used[chosen.shown] = used.get(chosen.shown, 0) + 1
         if chosen.profile.blocker:
             break
-    return True
+        view.tenant = out.event.tenant  # the next run is in the tenant that this one has set
+    return (out if matched else None), view.event
 
 
 class _Options(msgspec.Struct, gc=False):

@@ -53,6 +53,8 @@ class Nested(msgspec.Struct, frozen=True):
 
 def parse_rule(text: str) -> Rule | Nested:
     """Raises the errors of chapter 41: `invalid converter terminator in rule: <...>` and so on."""
+    if not text:
+        raise ApiError("emtpy RSRParser in rule: <>")
     opening = text.find("<")
     closing = text.find(">", opening) if opening >= 0 else -1
     if closing >= 0:

@@ -81,7 +81,8 @@ def _compile_nested(nested: Nested, reader_of: Callable[[str], Reader]) -> Value
             if found is MISSING:
                 return MISSING
             pasted += text_of(found)
-        return compile_whole(f"{before}{pasted}{after}").read(view)
+        whole = f"{before}{pasted}{after}"
+        return compile_whole(whole).read(view) if whole else ""
 
     return Value(None, read)
 
@@ -171,6 +172,8 @@ def walk(value: Any, steps: list[str]) -> Any:
         if isinstance(value, dict):
             value = value.get(step if index is None else index, MISSING)
         elif isinstance(value, list) and index is not None:
+            if "|" in index:
+                return MISSING  # two steps in one: only message trees of agents have such
             try:
                 at = int(index)
             except ValueError:

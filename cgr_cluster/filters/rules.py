@@ -265,7 +265,7 @@ def _activation(kind: str, rule: Rule) -> Test:
     read = _element(rule).read
     if "" in rule.values[1:]:
         raise ApiError("emtpy RSRParser in rule: <>")
-    values = [compile_value(value) for value in rule.values]
+    values = [compile_value(value) if value else Value("", lambda view: "") for value in rule.values]
 
     def test(view: View) -> bool:
         found = read(view)
