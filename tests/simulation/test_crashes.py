@@ -79,6 +79,39 @@ def session(node: Node) -> list[Any]:
     ]  # fmt: skip
 
 
+def attribute_plan(node: Node) -> None:
+    """AttributeS moves a call to the account of another worker, by what a third one holds: where the request comes in, where
+    an attribute's source lives and where it is charged differ."""
+    call_plan(node)
+    ok(node, "APIerSv1.RemoveChargerProfile", {"ID": "RSL"})
+    _, reseller, third = accounts_apart(node, 3)
+    ok(node, "APIerSv2.SetAccount", {"Account": third})
+    attributes = [
+        {
+            "Path": "*req.Account",
+            "Value": [{"Rules": reseller}],
+            "FilterIDs": [f"*string:~*accounts.{third}.Disabled:false"],
+        },
+        {"Path": "*req.Token", "Value": [{"Rules": "x{*random}"}]},
+    ]
+    profile = {"ID": "MOVE", "Contexts": ["*sessions", "*cdrs"], "Attributes": attributes}
+    ok(node, "APIerSv1.SetAttributeProfile", profile)
+
+
+def attributed_session(node: Node) -> list[Any]:
+    asked = {"GetAttributes": True}
+    answers = [
+        node.call("SessionSv1.AuthorizeEvent", {**asked, "GetMaxUsage": True, "Event": event(node, Usage="30s")}),
+        node.call("SessionSv1.InitiateSession", {**asked, "InitSession": True, "Event": event(node, Usage="30s")}),
+        node.call("SessionSv1.UpdateSession", {**asked, "UpdateSession": True, "Event": event(node, Usage="60s")}),
+        node.call("SessionSv1.TerminateSession", {"TerminateSession": True, "Event": event(node, Usage="75s")}),
+        node.call("SessionSv1.ProcessCDR", {"Event": event(node)}),
+        node.call("CDRsV1.ProcessEvent", {"Flags": ["*rals"], "Event": event(node, CGRID="c" * 40, Usage="7s")}),
+    ]  # fmt: skip
+    granted = [answer["result"]["MaxUsage"] for answer in answers[:3]]
+    return [granted, [answer["error"] for answer in answers], shown(node)]
+
+
 def message(node: Node) -> list[Any]:
     fields = event(node, OriginID="m", Usage="45s")
     del fields["CGRID"]
@@ -224,6 +257,7 @@ def nothing(node: Node) -> None:
 
 CASES: dict[str, tuple[Prepare, Workload, Callable[[Node], bool]]] = {
     "a session with two runs": (call_plan, session, paid_by_cdrs),
+    "a session that attributes move to another owner": (attribute_plan, attributed_session, paid_by_cdrs),
     "a message": (call_plan, message, lambda node: sum(money_nano(node).values()) == round(16.1 * UNIT)),
     "a CDR with two debited runs, twice": (call_plan, cdr_twice, paid_by_cdrs),
     "a session that nobody ends": (call_plan, time_to_live, paid_by_cdrs),
