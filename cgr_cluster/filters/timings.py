@@ -11,7 +11,7 @@ _DAY_S = 86_400
 
 
 def active_at(timing: Timing, at: Instant) -> bool:
-    """In the zone that `at` was written with; start and end of the day's span are inclusive."""
+    """In the zone that `at` was written with; start and end of the day's span are inclusive, to the nanosecond."""
     local = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=at.seconds + at.offset_s)
     if timing.years and local.year not in timing.years:
         return False
@@ -21,8 +21,8 @@ def active_at(timing: Timing, at: Instant) -> bool:
         return False
     if timing.week_days and local.isoweekday() % 7 not in timing.week_days:
         return False
-    second = (at.seconds + at.offset_s) % _DAY_S
-    return _second_of_day(timing.start_time, 0) <= second <= _second_of_day(timing.end_time, _DAY_S)
+    time_of_day = (at.seconds + at.offset_s) % _DAY_S, at.nanos
+    return (_second_of_day(timing.start_time, 0), 0) <= time_of_day <= (_second_of_day(timing.end_time, _DAY_S), 0)
 
 
 def _second_of_day(text: str, default: int) -> int:

@@ -11,13 +11,16 @@ from cgr_cluster.events.times import parse_time
 from cgr_cluster.rating.answers import Json, call_cost_json, data_cost_json, event_cost_json, money
 from cgr_cluster.rating.call_cost import call_cost, cost_on_plan
 from cgr_cluster.rating.event_cost import event_cost_of
+from cgr_cluster.rating.lookup import UNAUTHORIZED_DESTINATION
 from cgr_cluster.rating.params import CallDescriptorParams, descriptor_of
 from cgr_cluster.rating.types import CallCost, CallDescriptor
-from cgr_cluster.rpc.errors import ApiError, server_error
+from cgr_cluster.rpc.errors import ApiError, require, server_error
 from cgr_cluster.rpc.registry import Params, method, service
 
 service("Responder")
 service("RALsV1")
+
+TEMPORARY = "*tmp"  # the category of a profile that is made up for a plan
 
 
 class AttrGetCost(Params, go="v1.AttrGetCost"):
@@ -47,6 +50,14 @@ class GetCostOnRatingPlansArgs(Params, go="utils.GetCostOnRatingPlansArgs"):
     SetupTime: Instant = ZERO
     Usage: int = 0
     RatingPlanIDs: list[str] | None = None
+    APIOpts: dict[str, Any] | None = None
+
+
+class RatingPlanCostArg(Params, go="utils.RatingPlanCostArg"):
+    RatingPlanIDs: list[str] = []
+    Destination: str = ""
+    SetupTime: str = ""
+    Usage: str = ""
     APIOpts: dict[str, Any] | None = None
 
 
@@ -103,7 +114,7 @@ def get_cost_on_rating_plans(part: Part, params: GetCostOnRatingPlansArgs) -> Js
     plan_id = params.RatingPlanIDs[0]
     descriptor = CallDescriptor(
         params.Tenant,
-        "*tmp",
+        TEMPORARY,
         params.Subject,
         params.Account,
         params.Destination,
@@ -113,6 +124,31 @@ def get_cost_on_rating_plans(part: Part, params: GetCostOnRatingPlansArgs) -> Js
     )
     cost = cost_on_plan(part.generation, descriptor, plan_id)
     return {"Cost": money(cost.cost_nano), "RatingPlanID": plan_id}
+
+
+@method("RALsV1.GetRatingPlansCost")
+def get_rating_plans_cost(part: Part, params: RatingPlanCostArg) -> Json:
+    """The EventCost of a call of the default tenant with the first plan of the list that has rates for it; without any,
+    an empty one."""
+    require(params, "RatingPlanIDs", "Destination", "SetupTime", "Usage")
+    start = _time(part, params.SetupTime)
+    usage_ns = parse_duration(params.Usage)
+    descriptor = CallDescriptor(
+        category=TEMPORARY,
+        destination=params.Destination,
+        time_start=start,
+        time_end=start.plus(usage_ns),
+        duration_index_ns=usage_ns,
+    )
+    for plan_id in params.RatingPlanIDs:
+        try:
+            cost = cost_on_plan(part.generation, descriptor, plan_id)
+        except ApiError as error:
+            if error.text != UNAUTHORIZED_DESTINATION:
+                raise
+        else:
+            return {"EventCost": event_cost_json(event_cost_of(cost)), "RatingPlanID": plan_id}
+    return {"EventCost": None, "RatingPlanID": ""}
 
 
 def _check_connected(part: Part) -> None:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from cgr_cluster.engine.domain import GenerationView
 from cgr_cluster.rating.compiled import ANY, Settings, tariffs
+from cgr_cluster.rating.event_cost import bare_timing
 from cgr_cluster.rating.rate import VOICE, check_usage, connect_fee_nano, rate, rate_on_plan, unpriced_span
 from cgr_cluster.rating.rounding import NANO, nano_of, round_amount, rounded_steps
 from cgr_cluster.rating.types import BalanceInfo, CallCost, CallDescriptor, Increment, Slot, Timespan
@@ -182,7 +183,12 @@ def _same_binding(a: Timespan, b: Timespan) -> bool:
     left, right = a.rate_interval, b.rate_interval
     if left is right:
         return True
-    return left is not None and right is not None and left.weight == right.weight and left.timing == right.timing
+    return (
+        left is not None
+        and right is not None
+        and left.weight == right.weight
+        and bare_timing(left.timing) == bare_timing(right.timing)
+    )
 
 
 def _unit_price(span: Timespan) -> tuple[float, int]:

@@ -188,7 +188,7 @@ class Builder:
         rating = interval.rating
         timing_key = ""
         if interval.timing is not None:
-            timing_key = self.put("timings", _bare(interval.timing))
+            timing_key = self.put("timings", bare_timing(interval.timing))
         return self.put(
             "rating",
             RatingUnit(
@@ -322,9 +322,10 @@ def special(key: str) -> str:
     return key if key.startswith("*") else ""
 
 
-def _bare(timing: Timing) -> Timing:
-    """What an EventCost keeps of a timing: neither id nor end (10 §7.2)."""
-    if not timing.id and not timing.end_time:
+def bare_timing(timing: Timing | None) -> Timing | None:
+    """The values of a timing, which are what counts of it when spans are compared (10 §6) and what an EventCost keeps:
+    neither id nor end (10 §7.2)."""
+    if timing is None or (not timing.id and not timing.end_time):
         return timing
     return Timing("", timing.years, timing.months, timing.month_days, timing.week_days, timing.start_time)
 

@@ -111,17 +111,15 @@ def _own_infos(query: Query, profile: CompiledProfile, start_ns: int, end_ns: in
 
 
 def used_activations(profile: CompiledProfile, start_ns: int, end_ns: int) -> tuple[CompiledActivation, ...]:
-    """From the last activation at or before the start (else the first) to the last one not after the end."""
+    """From the last activation at or before the start (else the first) up to the first one after the end."""
     activations = profile.activations
     first = 0
-    stop = len(activations)
     for position, activation in enumerate(activations):
         if activation.activation_ns <= start_ns:
             first = position
-        elif activation.activation_ns > end_ns:
-            stop = position
-            break
-    return activations[first:stop]
+        if activation.activation_ns > end_ns:
+            return activations[first:position]
+    return activations[first:]
 
 
 def active_match(matches: tuple[Match, ...], local_start_ns: int) -> Match | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any
 
 from cgr_cluster.events.instant import ZERO, Instant
@@ -84,7 +85,7 @@ def descriptor_of(params: CallDescriptorParams) -> CallDescriptor:
         params.TimeStart,
         params.TimeEnd,
         params.DurationIndex,
-        int(params.LoopIndex),
+        ceil(abs(params.LoopIndex)),  # what counts is whether it is 0
         params.MaxRate,
         params.MaxRateUnit,
         nano_of(params.MaxCostSoFar),

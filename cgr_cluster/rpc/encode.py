@@ -15,6 +15,7 @@ from cgr_cluster.events.instant import Instant
 from cgr_cluster.events.times import format_instant
 
 NO_ID = b"null"
+_EXPONENT_FROM = 1e21  # numbers from here on are written with an exponent
 _encode = msgspec.json.Encoder().encode
 
 
@@ -29,6 +30,8 @@ def encode_text(text: str) -> bytes:
 
 
 def _plain(value: Any) -> Any:
+    if type(value) is float:  # the shortest form of a whole number has no fraction (01 §5)
+        return int(value) if value.is_integer() and abs(value) < _EXPONENT_FROM else value
     if isinstance(value, Instant):
         return format_instant(value)
     if isinstance(value, msgspec.Struct):

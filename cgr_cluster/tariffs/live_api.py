@@ -9,6 +9,7 @@ from cgr_cluster.accounts.types import SharedGroupMembers
 from cgr_cluster.engine.domain import Operation, Part, Steps, step
 from cgr_cluster.events.times import format_instant, parse_time
 from cgr_cluster.filters.timings import active_at
+from cgr_cluster.rating.answers import number, slots_json
 from cgr_cluster.rating.reference import (
     Activation,
     Destination,
@@ -191,20 +192,12 @@ class PaginatorWithTenant(Params, go="utils.PaginatorWithTenant"):
 
 def _rating_json(rating: Rating) -> dict[str, Any]:
     return {
-        "ConnectFee": rating.connect_fee,
+        "ConnectFee": number(rating.connect_fee),
         "RoundingMethod": rating.rounding_method,
         "RoundingDecimals": rating.rounding_decimals,
-        "MaxCost": rating.max_cost,
+        "MaxCost": number(rating.max_cost),
         "MaxCostStrategy": rating.max_cost_strategy,
-        "Rates": [
-            {
-                "GroupIntervalStart": slot.group_interval_start_ns,
-                "Value": slot.value,
-                "RateIncrement": slot.increment_ns,
-                "RateUnit": slot.unit_ns,
-            }
-            for slot in rating.slots
-        ],
+        "Rates": slots_json(rating.slots),
     }
 
 
@@ -218,7 +211,7 @@ def get_rating_plan(part: Part, params: str) -> Any:
         "Timings": {key: timing_json(timing) for key, timing in plan.timings.items()},
         "Ratings": {key: _rating_json(rating) for key, rating in plan.ratings.items()},
         "DestinationRates": {
-            name: [{"Timing": b.timing, "Rating": b.rating, "Weight": b.weight} for b in bindings]
+            name: [{"Timing": b.timing, "Rating": b.rating, "Weight": number(b.weight)} for b in bindings]
             for name, bindings in plan.bindings.items()
         },
     }
