@@ -249,8 +249,8 @@ def span_of(start: Time, end: Time, index: int, binding: Binding | None = None) 
 
 
 def group_start(span: Span) -> int:
-    length: int = span["end"][0] - span["start"][0]
-    return max(0, span["index"] - length)
+    start: int = span["index"] - (span["end"][0] - span["start"][0])
+    return max(0, start)
 
 
 def cut_at(span: Span, at: Time) -> Span:
