@@ -305,6 +305,8 @@ def candidates(bindings: list[Binding], span: Span) -> list[Binding]:
     def start_of(binding: Binding) -> int:
         return binding.timing.start_on(span["start"])[0]
 
+    if len(bindings) > 12:
+        bindings.sort(key=lambda binding: (-binding.weight, start_of(binding)))
     for here in range(1, len(bindings)):
         while here > 0:
             a, b = bindings[here], bindings[here - 1]
