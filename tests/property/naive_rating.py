@@ -307,7 +307,7 @@ def candidates(bindings: list[Binding], span: Span) -> list[Binding]:
 
     if len(bindings) > 12:
         bindings.sort(key=lambda binding: (-binding.weight, start_of(binding)))
-    for here in range(1, len(bindings)):
+    for here in range(1, len(bindings) if len(bindings) <= 12 else 0):
         while here > 0:
             a, b = bindings[here], bindings[here - 1]
             if not (a.weight > b.weight or start_of(a) < start_of(b)):
