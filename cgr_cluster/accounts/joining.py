@@ -14,7 +14,7 @@ import msgspec
 from cgr_cluster.accounts.types import SharedGroupMembers
 from cgr_cluster.engine.domain import Operation, Part, Steps, exclusive, sleep, step, stored, task
 from cgr_cluster.engine.owner import LEADER, Owner
-from cgr_cluster.engine.placement import locate, move, shard_owner
+from cgr_cluster.engine.placement import TRY_AGAIN_NS, has_moved, locate, may_move, move, shard_owner
 
 ONE_AT_A_TIME = "shared groups"
 LOOK_AGAIN_NS = 2_000_000
@@ -151,8 +151,12 @@ def place(op: Operation, ticket: str, account_id: str, group_ids: list[str]) -> 
     """At the leader, one at a time: bring the cluster together, then make the account a member."""
     yield exclusive(ONE_AT_A_TIME)
     plan: JoinPlan = yield plan_join.at(LEADER, account_id, group_ids)
-    for relocation in plan.relocations:
-        yield from move(Owner(relocation.kind, relocation.key), relocation.old, plan.shard)
+    if plan.relocations:
+        while not (yield may_move.at(LEADER, ticket)):
+            yield sleep(TRY_AGAIN_NS)
+        for relocation in plan.relocations:
+            yield from move(Owner(relocation.kind, relocation.key), relocation.old, plan.shard)
+        yield has_moved.at(LEADER, ticket)
     for group_id in group_ids:
         yield join_group.at(shard_owner(plan.shard), group_id, account_id)
     yield finish_join.at(LEADER, ticket)

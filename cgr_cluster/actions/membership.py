@@ -7,19 +7,19 @@ and its `membership`, an id that the plan got when it was set anew: setting a pl
 its links void at once, without touching an account; a void link goes when the account's links are next written. An
 account that moves to another shard takes its links along.
 
-Tasks ("run this group once at the next reload") live beside the links (`PendingActions`); those without an account are in
-the leader's shard under an empty key.
+Tasks ("run this group once at the next reload") live beside the links (`PendingActions`) until the moment they run, also
+after the reload has taken them: whoever removes the account removes its tasks, and nothing makes it again. Tasks without
+an account are in the leader's shard under an empty key.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import msgspec
 
 from cgr_cluster.actions.types import ActionPlan
-from cgr_cluster.engine.domain import GenerationView, Part, step, stored
-from cgr_cluster.engine.placement import belongs_by_key
+from cgr_cluster.actions.walk import over_shards
+from cgr_cluster.engine.domain import GenerationView, Part, Steps, step, stored
+from cgr_cluster.engine.placement import belongs_by_key, shard_owner
 
 NO_ACCOUNT = ""
 
@@ -38,16 +38,23 @@ class AccountPlans(msgspec.Struct, array_like=True, gc=False):
 @belongs_by_key("account")
 @stored("pending_actions")
 class PendingActions(msgspec.Struct, array_like=True, gc=False):
-    """Action groups that run on the account at the next reload of the scheduler, in order. Kept under the account's id."""
+    """Action groups that run on the account once, in order: `waiting` for the next reload of the scheduler, `taken` by
+    the last one. Kept under the account's id."""
 
-    actions_ids: list[str] = []
+    waiting: list[str] = []
+    taken: list[str] = []
 
     def draft(self) -> PendingActions:
-        return PendingActions(list(self.actions_ids))
+        return PendingActions(list(self.waiting), list(self.taken))
 
 
-def is_member(links: AccountPlans | None, plan: ActionPlan) -> bool:
-    return links is not None and links.plans.get(plan.id) == plan.membership
+def is_member(part: Part, account_id: str, plan_id: str, membership: str) -> bool:
+    """Whether the account is in the plan, and the plan is still the one with this membership."""
+    links = part.read(AccountPlans, account_id)
+    if links is None or links.plans.get(plan_id) != membership:
+        return False
+    plan: ActionPlan | None = part.generation.get("action_plan", plan_id)
+    return plan is not None and plan.membership == membership
 
 
 def plans_of(part: Part, account_id: str) -> list[ActionPlan]:
@@ -55,14 +62,17 @@ def plans_of(part: Part, account_id: str) -> list[ActionPlan]:
     links = part.read(AccountPlans, account_id)
     if links is None:
         return []
-    return list(_current(links, part.generation))
+    return current_plans(links, part.generation)
 
 
-def _current(links: AccountPlans, generation: GenerationView) -> Iterator[ActionPlan]:
+def current_plans(links: AccountPlans, generation: GenerationView) -> list[ActionPlan]:
+    """The plans of the links that are not void."""
+    found = []
     for plan_id, membership in links.plans.items():
         plan: ActionPlan | None = generation.get("action_plan", plan_id)
         if plan is not None and plan.membership == membership:
-            yield plan
+            found.append(plan)
+    return found
 
 
 def set_links(part: Part, account_id: str, plans: list[ActionPlan]) -> None:
@@ -83,33 +93,102 @@ def detach(part: Part, account_id: str, plan_id: str = "") -> bool:
     return True
 
 
-def add_pending(part: Part, account_id: str, actions_id: str) -> None:
-    """A task for the next reload. The part is on the account's shard (on the leader's for NO_ACCOUNT)."""
-    pending = part.edit(PendingActions, account_id)
-    if pending is None:
-        part.put(PendingActions, account_id, PendingActions([actions_id]))
-    else:
-        pending.actions_ids.append(actions_id)
-
-
-def members_here(part: Part, plan_id: str, membership: str) -> tuple[list[str], int]:
-    """Accounts of the plan in this shard, sorted, and how many accounts of the shard have any plan."""
-    found, scanned = [], 0
-    for account_id, links in part.all(AccountPlans):
-        scanned += 1
-        if links.plans.get(plan_id) == membership:
-            found.append(account_id)
-    found.sort()
-    return found, scanned
-
-
 @step("actions.attach", idempotent=True)
 def attach(part: Part, account_id: str, plan_id: str, membership: str) -> bool:
     """Put the account into a plan (SetActionPlanAccounts)."""
     links = part.read(AccountPlans, account_id)
     if links is not None and links.plans.get(plan_id) == membership:
         return False
-    kept = {} if links is None else {plan.id: plan.membership for plan in _current(links, part.generation)}
+    kept = {} if links is None else {plan.id: plan.membership for plan in current_plans(links, part.generation)}
     kept[plan_id] = membership
     part.put(AccountPlans, account_id, AccountPlans(kept))
     return True
+
+
+# --- tasks -------------------------------------------------------------------------------------------------------
+
+
+def add_pending(part: Part, account_id: str, actions_id: str) -> None:
+    """A task for the next reload. The part is on the account's shard (on the leader's for NO_ACCOUNT)."""
+    pending = part.edit(PendingActions, account_id)
+    if pending is None:
+        part.put(PendingActions, account_id, PendingActions([actions_id]))
+    else:
+        pending.waiting.append(actions_id)
+
+
+def next_taken(part: Part, account_id: str) -> str | None:
+    """The group that a reload took first of those that have not run."""
+    pending = part.read(PendingActions, account_id)
+    return pending.taken[0] if pending is not None and pending.taken else None
+
+
+def drop_taken(part: Part, account_id: str) -> None:
+    """The group of `next_taken` has run, or is not to run."""
+    pending = part.edit(PendingActions, account_id)
+    if pending is None or not pending.taken:
+        return  # the group removed its own account
+    del pending.taken[0]
+    if not pending.taken and not pending.waiting:
+        part.delete(PendingActions, account_id)
+
+
+@step("actions.shards_with_tasks", reads=True)
+def shards_with_tasks(part: Part) -> list[int]:
+    return part.shards_with(PendingActions)
+
+
+# --- a plan's accounts -------------------------------------------------------------------------------------------
+
+
+def members_of(plans: list[ActionPlan]) -> Steps[list[list[str]]]:
+    """The accounts of each plan, from all shards, sorted."""
+    wanted = [(plan.id, plan.membership) for plan in plans]
+    found = yield from over_shards(shards_with_plans, lambda number: members_here.at(shard_owner(number), wanted))
+    return [sorted(account_id for _, lists in found for account_id in lists[place]) for place in range(len(plans))]
+
+
+@step("actions.shards_with_plans", reads=True)
+def shards_with_plans(part: Part) -> list[int]:
+    return part.shards_with(AccountPlans)
+
+
+@step("actions.members_here", reads=True)
+def members_here(part: Part, plans: list[tuple[str, str]]) -> tuple[list[list[str]], int]:
+    """Accounts of each (plan id, membership) in one shard, sorted, and how many accounts have any plan."""
+    out: list[list[str]] = [[] for _ in plans]
+    places = {plan: place for place, plan in enumerate(plans)}
+    scanned = 0
+    for account_id, links in part.scan(AccountPlans):
+        scanned += 1
+        for link in links.plans.items():
+            place = places.get(link)
+            if place is not None:
+                out[place].append(account_id)
+    for ids in out:
+        ids.sort()
+    return out, scanned
+
+
+def counts_of(plans: list[ActionPlan], tenant: str | None, name: str | None) -> Steps[list[tuple[int, int]]]:
+    """Of each plan: how many accounts it has, and how many of them are of this tenant and name (None: any)."""
+    wanted = [(plan.id, plan.membership) for plan in plans]
+    found = yield from over_shards(
+        shards_with_plans, lambda number: counts_here.at(shard_owner(number), wanted, tenant, name)
+    )
+    counts = [counts for _, counts in found]
+    return [(sum(c[place][0] for c in counts), sum(c[place][1] for c in counts)) for place in range(len(plans))]
+
+
+@step("actions.counts_here", reads=True)
+def counts_here(
+    part: Part, plans: list[tuple[str, str]], tenant: str | None, name: str | None
+) -> tuple[list[tuple[int, int]], int]:
+    """What `counts_of` sums up, of one shard, and how many accounts have any plan."""
+    lists, scanned = members_here(part, plans)
+    return [(len(ids), sum(_concerns(account_id, tenant, name) for account_id in ids)) for ids in lists], scanned
+
+
+def _concerns(account_id: str, tenant: str | None, name: str | None) -> bool:
+    its_tenant, _, its_name = account_id.partition(":")
+    return (tenant is None or tenant == its_tenant) and (name is None or name == its_name)

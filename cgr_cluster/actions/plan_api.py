@@ -9,11 +9,13 @@ from cgr_cluster.actions import membership
 from cgr_cluster.actions.attach import action_plan
 from cgr_cluster.actions.definitions import plan_timing
 from cgr_cluster.actions.schedule import next_run
-from cgr_cluster.actions.scheduler import SHARDS_AT_ONCE, members_of, request_reload, shard_owner, zone_of
+from cgr_cluster.actions.scheduler import request_reload, zone_of
 from cgr_cluster.actions.types import ActionPlan, ActionTiming
+from cgr_cluster.actions.walk import over_shards
 from cgr_cluster.actions.wire import plan_json
 from cgr_cluster.engine.domain import Operation, Part, Steps, step, together
-from cgr_cluster.engine.owner import LEADER, SHARDS, Owner, account_owner
+from cgr_cluster.engine.owner import LEADER, Owner, account_owner
+from cgr_cluster.engine.placement import shard_owner
 from cgr_cluster.events.instant import ZERO
 from cgr_cluster.events.times import format_instant, in_zone
 from cgr_cluster.rpc.errors import ApiError, missing, not_found, require, server_error
@@ -141,7 +143,7 @@ def get_action_plan(op: Operation, params: AttrGetActionPlan) -> Steps[list[dict
     plans = [action_plan(op.generation, plan_id) for plan_id in plan_ids]
     if not plans:
         raise not_found()
-    accounts = yield from members_of(plans)
+    accounts = yield from membership.members_of(plans)
     return [plan_json(plan, ids) for plan, ids in zip(plans, accounts, strict=True)]
 
 
@@ -222,17 +224,19 @@ class TenantWithAPIOpts(Params, go="utils.TenantWithAPIOpts"):
 
 
 @step("actions.sweep_links", idempotent=True)
-def sweep_links(part: Part) -> None:
+def sweep_links(part: Part) -> tuple[None, int]:
     """Drop what is void of the links of one shard."""
-    for account_id, links in list(part.all(membership.AccountPlans)):
-        plans = membership.plans_of(part, account_id)
+    scanned = 0
+    for account_id, links in list(part.scan(membership.AccountPlans)):
+        scanned += 1
+        plans = membership.current_plans(links, part.generation)
         if len(plans) != len(links.plans):
             membership.set_links(part, account_id, plans)
+    return None, scanned
 
 
 def _sweep() -> Steps[str]:
-    for start in range(0, SHARDS, SHARDS_AT_ONCE):
-        yield together([sweep_links.at(shard_owner(n)) for n in range(start, start + SHARDS_AT_ONCE)])
+    yield from over_shards(membership.shards_with_plans, lambda number: sweep_links.at(shard_owner(number)))
     return "OK"
 
 

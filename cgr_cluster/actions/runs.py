@@ -10,6 +10,7 @@ each step exactly once, so money is neither lost nor doubled whichever process d
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import msgspec
 
@@ -23,7 +24,7 @@ from cgr_cluster.actions.execute import FilterError, Run, balances_changed
 from cgr_cluster.actions.membership import NO_ACCOUNT
 from cgr_cluster.actions.transfers import Credit, Target, TargetUnknownError
 from cgr_cluster.actions.types import ActionGroup
-from cgr_cluster.engine.domain import Operation, Part, Steps, step, task, together
+from cgr_cluster.engine.domain import Call, Operation, Part, Steps, step, task, together
 from cgr_cluster.engine.owner import LEADER, Owner
 from cgr_cluster.events.event import CGREvent
 from cgr_cluster.rpc.errors import ApiError, partially_executed
@@ -37,13 +38,15 @@ NOT_FOUND = "NOT_FOUND"
 
 class GroupRun(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What is to be run: the group, from action `start` (in the order of running), on the account (none for NO_ACCOUNT);
-    `event` is what a threshold was hit by. `hops`: length of the chain of triggers, transfers and calls that led here."""
+    `event` is what a threshold was hit by. `hops`: length of the chain of triggers, transfers and calls that led here.
+    `makes`: an account that does not exist is made; else it has been removed meanwhile, and nothing is run."""
 
     account_id: str
     actions_id: str
     start: int = 0
     hops: int = 0
     event: CGREvent | None = None
+    makes: bool = True
 
 
 class Outcome(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -56,6 +59,10 @@ class Outcome(msgspec.Struct, array_like=True, frozen=True, gc=False):
     groups: list[str] = []
     call: Asked | None = None
 
+    @property
+    def asks(self) -> bool:
+        return self.ask is not None or self.call is not None
+
 
 def owner_of(account_id: str) -> Owner:
     return LEADER if account_id == NO_ACCOUNT else Owner("account", account_id)
@@ -63,7 +70,7 @@ def owner_of(account_id: str) -> Owner:
 
 @step("actions.run")
 def run_group(part: Part, wanted: GroupRun, targets: list[Target], answers: list[Answer]) -> Outcome:
-    """Run the group on the account, which is made if there is none."""
+    """Run the group on the account."""
     group: ActionGroup | None = part.generation.get("actions", wanted.actions_id)
     if group is None:
         return Outcome(NOT_FOUND)
@@ -71,6 +78,8 @@ def run_group(part: Part, wanted: GroupRun, targets: list[Target], answers: list
     account_id = wanted.account_id
     if account_id != NO_ACCOUNT:
         stored = part.read(Account, account_id)
+        if stored is None and not wanted.makes:
+            return Outcome(NOT_FOUND)
         draft = Account(account_id) if stored is None else stored.draft()
     run = Run(
         part, draft, group, start=wanted.start, targets=targets, answers=answers, event=wanted.event, hops=wanted.hops
@@ -131,8 +140,8 @@ def take_back(part: Part, account_id: str, credit: Credit) -> None:
     """Undo the source's side of a transfer that the destination refused."""
     account = part.edit(Account, account_id)
     if account is None:
-        account = Account(account_id)
-        part.put(Account, account_id, account)
+        logger.warning("a transfer of %s was refused, but the account has been removed meanwhile", account_id)
+        return
     for balance in (account.balances or {}).get(credit.balance_type, ()):
         if balance.uuid == credit.balance_uuid:
             operations.move_out(balance, credit.balance_type, -credit.amount)
@@ -141,74 +150,68 @@ def take_back(part: Part, account_id: str, credit: Credit) -> None:
 
 
 def run_on(
-    account_id: str, actions_id: str, start: int = 0, hops: int = 0, event: CGREvent | None = None
+    account_id: str, actions_id: str, start: int = 0, hops: int = 0, event: CGREvent | None = None, makes: bool = True
 ) -> Steps[str]:
     """Run a group on an account (on none for NO_ACCOUNT), see GroupRun. Answers the error, "" when all went well."""
-    wanted = GroupRun(account_id, actions_id, start, hops, event)
+    wanted = GroupRun(account_id, actions_id, start, hops, event, makes)
     return (yield from _finish(wanted, (yield run_group.at(owner_of(account_id), wanted, [], []))))
 
 
 def _finish(wanted: GroupRun, outcome: Outcome) -> Steps[str]:
     """Ask what the run needs to know, and deliver its transfers."""
     owner = owner_of(wanted.account_id)
+    try:
+        known = yield from asked(
+            outcome, wanted.hops, lambda targets, answers: run_group.at(owner, wanted, targets, answers)
+        )
+    except ApiError as error:
+        return error.text
+    assert known is not None
+    return (yield from deliver(wanted.account_id, known))
+
+
+def asked(
+    outcome: Outcome | None, hops: int, again: Callable[[list[Target], list[Answer]], Call]
+) -> Steps[Outcome | None]:
+    """Ask what a run needs to know, and make it again with the answers until it needs no more. Raises ApiError: it needs
+    more than MAX_ASKED."""
     targets: list[Target] = []
     answers: list[Answer] = []
-    while outcome.ask is not None or outcome.call is not None:
+    while outcome is not None and outcome.asks:
         if len(targets) + len(answers) >= MAX_ASKED:
-            return f"more than {MAX_ASKED} destinations of transfers and calls in {wanted.actions_id}"
+            raise ApiError(f"more than {MAX_ASKED} destinations of transfers and calls in one group")
         if outcome.ask is not None:
             targets.append((yield look_at.at(Owner("account", outcome.ask.account_id), outcome.ask)))
         elif outcome.call is not None:
-            answers.append((yield from answer_to(outcome.call, wanted.hops)))
-        outcome = yield run_group.at(owner, wanted, targets, answers)
+            answers.append((yield from answer_to(outcome.call, hops)))
+        outcome = yield again(targets, answers)
+    return outcome
+
+
+def deliver(account_id: str, outcome: Outcome) -> Steps[str]:
+    """Deliver the transfers of a run, and join shared groups. Answers the run's error."""
     error = outcome.error
     for credit in outcome.credits:
         try:
             yield give.at(Owner("account", credit.account_id), credit)
         except ApiError as refused:
             error = refused.text
-            yield take_back.at(owner, wanted.account_id, credit)
-    yield from join_groups(wanted.account_id, outcome.groups)
+            yield take_back.at(owner_of(account_id), account_id, credit)
+    yield from join_groups(account_id, outcome.groups)
     return error
 
 
-def run_each(runs: list[tuple[str, str]], *, wait: bool = True) -> Steps[int]:
-    """Run (account id, actions id) pairs, in order for each account. Answers how many failed; they are logged.
-
-    Without `wait` a run that needs the answer of a call goes on in a task of its own: one endpoint that is slow or dead
-    does not hold up the others."""
+def run_each(runs: list[tuple[str, str]]) -> Steps[int]:
+    """Run (account id, actions id) pairs, in order for each account. Answers how many failed; they are logged."""
     failed = 0
     wanted = [GroupRun(account_id, actions_id) for account_id, actions_id in runs]
     outcomes = yield together([run_group.at(owner_of(one.account_id), one, [], []) for one in wanted])
     for one, outcome in zip(wanted, outcomes, strict=True):
-        if isinstance(outcome, ApiError):
-            error = outcome.text
-        elif outcome.call is not None and not wait:
-            yield run_apart.at(owner_of(one.account_id), one)
-            continue
-        else:
-            error = yield from _finish(one, outcome)
+        error = outcome.text if isinstance(outcome, ApiError) else (yield from _finish(one, outcome))
         if error:
             failed += 1
-            _log_failure(one, error)
+            logger.warning("actions %s on account %s ended with: %s", one.actions_id, one.account_id or "-", error)
     return failed
-
-
-def _log_failure(run: GroupRun, error: str) -> None:
-    logger.warning("actions %s on account %s ended with: %s", run.actions_id, run.account_id or "-", error)
-
-
-@step("actions.run_apart")
-def run_apart(part: Part, wanted: GroupRun) -> None:
-    part.spawn("actions.run_alone", wanted)
-
-
-@task("actions.run_alone")
-def run_alone(op: Operation, wanted: GroupRun) -> Steps[None]:
-    """A run that nobody waits for."""
-    error = yield from run_on(wanted.account_id, wanted.actions_id, wanted.start, wanted.hops, wanted.event)
-    if error:
-        _log_failure(wanted, error)
 
 
 def run_or_fail(account_id: str, actions_id: str, hops: int = 0) -> Steps[None]:
@@ -226,7 +229,7 @@ def run_rest(op: Operation, account_id: str, actions_id: str, start: int, hops: 
             "actions %s of a trigger of %s: more than %d transfers by triggers", actions_id, account_id, MAX_HOPS
         )
         return
-    error = yield from run_on(account_id, actions_id, start, hops)
+    error = yield from run_on(account_id, actions_id, start, hops, makes=False)
     if error:
         logger.warning("actions %s of a trigger of %s ended with: %s", actions_id, account_id, error)
 

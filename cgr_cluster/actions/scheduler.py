@@ -1,10 +1,8 @@
 """The scheduler: a queue of action timings at the leader, and tasks for the next reload (spec 20 §6.2, 6.3).
 
 The queue is durable state of shard 0, one `ScheduledTiming` for each timing and one timer for the earliest, so that it
-survives restarts and exactly one process owns it. When the timer fires, the due timings are taken from the queue and put
-back for their next run in one group (so an instant is run once), then each run goes through the shards: every shard lists
-its members of the plan and leaves them in tasks of RUNS_PER_TASK accounts, which run by themselves. A plan of a million
-accounts is thus many small pieces of work over many turns, each done exactly once.
+survives restarts and exactly one process owns it. When the timer fires, the due timings are taken from the queue, put back
+for their next run, and their runs are opened (plan_runs.py), in one group: so an instant is run once.
 
 Reloads are coalesced: while one is under way, any number of requests make one more. What was missed while no process ran
 (due more than MISSED_NS ago) is not made up; a `+duration` timing, which has no other chance, still runs.
@@ -12,37 +10,21 @@ Reloads are coalesced: while one is under way, any number of requests make one m
 
 from __future__ import annotations
 
+import logging
+
 import msgspec
 
 from cgr_cluster.accounts.types import Account
-from cgr_cluster.actions.membership import NO_ACCOUNT, AccountPlans, PendingActions, members_here
-from cgr_cluster.actions.runs import run_each
+from cgr_cluster.actions.membership import shards_with_tasks
+from cgr_cluster.actions.plan_runs import open_runs, run_tasks
+from cgr_cluster.actions.run_slices import Wanted
 from cgr_cluster.actions.schedule import delay_of, is_asap, next_run
 from cgr_cluster.actions.types import ActionPlan, ActionTiming
-from cgr_cluster.engine.domain import (
-    GenerationView,
-    Operation,
-    Part,
-    Steps,
-    everywhere,
-    exclusive,
-    sleep,
-    step,
-    stored,
-    task,
-    timer,
-    together,
-)
-from cgr_cluster.engine.owner import LEADER, SHARDS, Owner
-from cgr_cluster.engine.placement import locate
-from cgr_cluster.filters.lists import find_filter
-from cgr_cluster.filters.rules import compile_rule
-from cgr_cluster.filters.view import View
+from cgr_cluster.engine.domain import Operation, Part, Steps, everywhere, step, stored, task, timer
+from cgr_cluster.engine.owner import LEADER
 
-RUNS_PER_TASK = 64  # accounts that one task runs
-SHARDS_AT_ONCE = 16  # shards that are asked together
-ENOUGH = 2_000  # objects looked at before an operation lets other work go first
-PAUSE_NS = 1_000_000  # how long it then waits
+logger = logging.getLogger("cgr_cluster.actions")
+
 MISSED_NS = 60_000_000_000  # a run that is later than this was missed
 RELOAD_LIMIT_NS = 600_000_000_000  # a reload that takes longer is taken for lost
 TIMER = "scheduler"
@@ -75,18 +57,6 @@ class ScheduledTiming(msgspec.Struct, array_like=True, frozen=True, gc=False):
         return self
 
 
-class DueRun(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """One run of one timing: the group, and the plan whose accounts it is for."""
-
-    plan_id: str
-    membership: str
-    actions_id: str
-
-
-def shard_owner(number: int) -> Owner:
-    return Owner("shard", str(number))
-
-
 def zone_of(part: Part) -> str:
     return str(part.generation.config("general").get("default_timezone", ""))
 
@@ -105,13 +75,8 @@ def reload(op: Operation) -> Steps[None]:
     if not (yield begin_reload.at(LEADER)):
         return
     while True:
-        found = yield everywhere(shards_with_tasks)
-        looked_at = 0
-        for number in sorted({number for numbers in found for number in numbers}):
-            looked_at += yield start_tasks.at(shard_owner(number))
-            if looked_at > ENOUGH:
-                looked_at = 0
-                yield sleep(PAUSE_NS)
+        if any((yield everywhere(shards_with_tasks))):
+            yield from run_tasks(op.new_uuid())
         if not (yield end_reload.at(LEADER)):
             return
 
@@ -143,73 +108,20 @@ def end_reload(part: Part) -> bool:
     return again
 
 
-@step("actions.shards_with_tasks", reads=True)
-def shards_with_tasks(part: Part) -> list[int]:
-    """Shards of this worker that have tasks."""
-    return sorted({_shard_of(part.generation, key) for key, _ in part.all(PendingActions)})
-
-
-def _shard_of(generation: GenerationView, account_id: str) -> int:
-    return locate(generation, LEADER if account_id == NO_ACCOUNT else Owner("account", account_id))
-
-
-@step("actions.start_tasks")
-def start_tasks(part: Part) -> int:
-    """Take the tasks of one shard and let them run; how many. Those that `schedulers.filters` leave out are dropped."""
-    runs: list[tuple[str, str]] = []
-    for account_id, pending in list(part.all(PendingActions)):
-        part.delete(PendingActions, account_id)
-        runs += [(account_id, actions_id) for actions_id in pending.actions_ids]
-    _spawn_runs(part, runs)
-    return len(runs)
-
-
-def _spawn_runs(part: Part, runs: list[tuple[str, str]]) -> None:
-    allowed = [run for run in runs if _allowed(part, *run)]
-    for start in range(0, len(allowed), RUNS_PER_TASK):
-        part.spawn("actions.run_accounts", allowed[start : start + RUNS_PER_TASK])
-
-
-@task("actions.run_accounts")
-def run_accounts(op: Operation, runs: list[tuple[str, str]]) -> Steps[None]:
-    """Run action groups on accounts, (account id, actions id) each. What fails is logged by the run.
-
-    A worker runs one such task at a time and pauses in between, so that a large plan leaves room for calls.
-    """
-    yield exclusive("actions.run_accounts")
-    yield sleep(PAUSE_NS)
-    yield from run_each(runs, wait=False)
-
-
-def _allowed(part: Part, account_id: str, actions_id: str) -> bool:
-    """`schedulers.filters`: rules over `~*act.AccountID` and `~*act.ActionsID`."""
-    filters = part.generation.config("schedulers").get("filters") or ()
-    if not filters:
-        return True
-    act = {"AccountID": account_id, "ActionsID": actions_id}
-    view = View(part.generation, part.now_ns, part.generation.default_tenant, act, {})
-    for filter_id in filters:
-        for rule in find_filter(part.generation, part.generation.default_tenant, filter_id).rules:
-            test = compile_rule(msgspec.structs.replace(rule, element=rule.element.replace("~*act.", "~*req.")))
-            if not test(view):
-                return False
-    return True
-
-
 # --- the queue ---------------------------------------------------------------------------------------------------
 
 
 def rebuild_queue(part: Part) -> None:
     """Put every timing of every plan into the queue; those that wait already keep their time."""
-    held = {entry.uuid: entry for _, entry in part.all(ScheduledTiming)}
+    held = {entry.uuid for _, entry in part.all(ScheduledTiming)}
     zone = zone_of(part)
     for plan_id in part.generation.keys("action_plan"):
         plan: ActionPlan = part.generation.get("action_plan", plan_id)
         for timing in plan.timings:
-            entry = held.pop(timing.uuid, None)
-            if entry is not None and entry.next_ns > part.now_ns:
-                continue
-            _schedule(part, plan, timing, zone)
+            if timing.uuid in held:
+                held.discard(timing.uuid)
+            else:
+                _schedule(part, plan, timing, zone)
     for gone in held:
         part.delete(ScheduledTiming, gone)
     _set_timer(part)
@@ -243,20 +155,25 @@ def queue(part: Part) -> list[tuple[ScheduledTiming, ActionPlan, ActionTiming]]:
 
 @timer("actions.due")
 def due(part: Part) -> None:
-    """Take the runs that are due now out of the queue and let each go its way; their timings go back."""
+    """Take the runs that are due now out of the queue and open them; their timings go back."""
     state = part.read(SchedulerState, _KEY)
     stopped = state is not None and state.stopped
     zone = zone_of(part)
+    runs: list[tuple[Wanted, str, int]] = []
     for entry, plan, timing in queue(part):
         if entry.next_ns > part.now_ns:
             continue
         part.delete(ScheduledTiming, entry.uuid)
         assert timing.timing is not None
         once = delay_of(timing.timing) is not None
-        if not stopped and (once or part.now_ns - entry.next_ns <= MISSED_NS):
-            part.spawn("actions.start_run", DueRun(plan.id, plan.membership, timing.actions_id))
+        late_ns = part.now_ns - entry.next_ns
+        if not stopped and (once or late_ns <= MISSED_NS):
+            runs.append((Wanted(plan.id, plan.membership, timing.actions_id), timing.uuid, entry.next_ns))
+        elif not stopped:
+            logger.warning("run of plan %s was missed by %d s and is not made up", plan.id, late_ns // 10**9)
         if not stopped and not once:
             _schedule(part, plan, timing, zone)
+    open_runs(part, runs)
     _drop_gone(part)
     _set_timer(part)
 
@@ -266,74 +183,6 @@ def _drop_gone(part: Part) -> None:
     for uuid, _ in list(part.all(ScheduledTiming)):
         if uuid not in waiting:
             part.delete(ScheduledTiming, uuid)
-
-
-@task("actions.start_run")
-def start_run(op: Operation, run: DueRun) -> Steps[None]:
-    """Let a timing's group run on all accounts of its plan, in the background; without accounts once, on none."""
-    members = looked_at = 0
-    for start in range(0, SHARDS, SHARDS_AT_ONCE):
-        found = yield together(
-            [
-                start_run_here.at(shard_owner(number), run.plan_id, run.membership, run.actions_id)
-                for number in range(start, start + SHARDS_AT_ONCE)
-            ]
-        )
-        for here, scanned in found:
-            members += here
-            looked_at += scanned
-        if looked_at > ENOUGH:
-            looked_at = 0
-            yield sleep(PAUSE_NS)
-    if members == 0:
-        yield from run_each([(NO_ACCOUNT, run.actions_id)], wait=False)
-
-
-@step("actions.start_run")
-def start_run_here(part: Part, plan_id: str, membership: str, actions_id: str) -> tuple[int, int]:
-    """Leave the plan's accounts of one shard in tasks. Answers how many there are, and how many have any plan."""
-    members, scanned = members_here(part, plan_id, membership)
-    _spawn_runs(part, [(account_id, actions_id) for account_id in members])
-    return len(members), scanned
-
-
-def members_of(plans: list[ActionPlan]) -> Steps[list[list[str]]]:
-    """The accounts of each plan, from all shards, sorted."""
-    out: list[list[str]] = [[] for _ in plans]
-    wanted = [(plan.id, plan.membership) for plan in plans]
-    looked_at = 0
-    for start in range(0, SHARDS, SHARDS_AT_ONCE):
-        found = yield together(
-            [members_in_shard.at(shard_owner(n), wanted) for n in range(start, start + SHARDS_AT_ONCE)]
-        )
-        for answer in found:
-            if isinstance(answer, Exception):
-                raise answer
-            lists, scanned = answer
-            looked_at += scanned
-            for place, ids in enumerate(lists):
-                out[place] += ids
-        if looked_at > ENOUGH:
-            looked_at = 0
-            yield sleep(PAUSE_NS)
-    for ids in out:
-        ids.sort()
-    return out
-
-
-@step("actions.members_in_shard", reads=True)
-def members_in_shard(part: Part, plans: list[tuple[str, str]]) -> tuple[list[list[str]], int]:
-    """Accounts of each (plan id, membership) in one shard, and how many accounts have any plan."""
-    out: list[list[str]] = [[] for _ in plans]
-    scanned = 0
-    wanted = {plan: place for place, plan in enumerate(plans)}
-    for account_id, links in part.all(AccountPlans):
-        scanned += 1
-        for link in links.plans.items():
-            place = wanted.get(link)
-            if place is not None:
-                out[place].append(account_id)
-    return out, scanned
 
 
 @step("actions.make_account")
@@ -353,7 +202,7 @@ def start(part: Part) -> None:
 
 
 def stop(part: Part) -> None:
-    """ServiceManagerV1.StopService: the queue is emptied; tasks wait."""
+    """ServiceManagerV1.StopService: the queue is emptied; tasks wait. Runs that have begun go on."""
     part.put(SchedulerState, _KEY, SchedulerState(stopped=True))
     for uuid, _ in list(part.all(ScheduledTiming)):
         part.delete(ScheduledTiming, uuid)

@@ -7,7 +7,9 @@ from typing import Any
 
 from cgr_cluster.actions import scheduler
 from cgr_cluster.actions.attach import action_plan
-from cgr_cluster.actions.membership import NO_ACCOUNT
+from cgr_cluster.actions.membership import counts_of
+from cgr_cluster.actions.plan_runs import open_runs, wait_for
+from cgr_cluster.actions.run_slices import Wanted
 from cgr_cluster.actions.runs import owner_of, run_each
 from cgr_cluster.actions.schedule import is_asap, next_run
 from cgr_cluster.actions.types import ActionPlan, ActionTiming
@@ -19,7 +21,7 @@ from cgr_cluster.rpc.errors import ApiError, missing, not_found, partially_execu
 from cgr_cluster.rpc.owners import LEADER_RULE, account
 from cgr_cluster.rpc.registry import Params, method
 
-MAX_REPLAYED = 100_000  # runs of one replay of an interval
+MAX_REPLAYED = 10_000  # runs of one replay of an interval
 SCHEDULER = "*scheduler"
 
 
@@ -68,42 +70,38 @@ def _by_weight(timings: tuple[ActionTiming, ...]) -> list[ActionTiming]:
     return sorted(timings, key=lambda timing: -timing.weight)
 
 
-def _run_all(accounts: list[str], actions_id: str) -> Steps[int]:
-    """Run a group on these accounts (without any: once, on none). Answers how many failed."""
-    failed = 0
-    account_ids = accounts or [NO_ACCOUNT]
-    for start in range(0, len(account_ids), scheduler.RUNS_PER_TASK):
-        chunk = account_ids[start : start + scheduler.RUNS_PER_TASK]
-        failed += yield from run_each([(account_id, actions_id) for account_id in chunk])
-    return failed
+@step("actions.open_batch")
+def open_batch(part: Part, batch: str, wanted: list[tuple[Wanted, str, int]]) -> None:
+    open_runs(part, wanted, batch)
 
 
-@method("SchedulerSv1.ExecuteActions", changes=True, deadline_s=None)
+def _wanted(plan: ActionPlan, timing: ActionTiming, at_ns: int) -> tuple[Wanted, str, int]:
+    """A run that somebody asks for; `schedulers.filters` are for what the scheduler does by itself."""
+    return Wanted(plan.id, plan.membership, timing.actions_id, filtered=False), timing.uuid, at_ns
+
+
+@method("SchedulerSv1.ExecuteActions", owner=LEADER_RULE, changes=True, deadline_s=None)
 def execute_actions(op: Operation, params: AttrsExecuteActions) -> Steps[str]:
-    """A plan's timings now, `*asap` ones skipped; and the replay of all plans in an interval."""
-    failed = 0
+    """A plan's timings now, `*asap` ones skipped; and the replay of all plans in an interval. One run after the other; the
+    answer comes when the last has ended."""
+    wanted = []
     if params.ActionPlanID:
         plan = action_plan(op.generation, params.ActionPlanID)
-        accounts = yield from scheduler.members_of([plan])
-        for timing in _by_weight(plan.timings):
-            if not is_asap(timing.timing):
-                failed += yield from _run_all(accounts[0], timing.actions_id)
+        wanted = [_wanted(plan, timing, op.now_ns) for timing in _by_weight(plan.timings) if not is_asap(timing.timing)]
     if params.TimeStart and params.TimeEnd:
         plans: list[ActionPlan] = [
             action_plan(op.generation, plan_id) for plan_id in sorted(op.generation.keys("action_plan"))
         ]
-        members = yield from scheduler.members_of(plans)
-        for place, timing in _replayed(op, plans, params.TimeStart.ns, params.TimeEnd.ns):
-            failed += yield from _run_all(members[place], timing.actions_id)
-    if failed:
-        raise partially_executed()
+        wanted += _replayed(op, plans, params.TimeStart.ns, params.TimeEnd.ns)
+    if wanted:
+        yield open_batch.at(LEADER, op.uid, wanted)
+        if (yield from wait_for(op.uid)):
+            raise partially_executed()
     return "OK"
 
 
-def _replayed(
-    op: Operation, plans: list[ActionPlan], start_ns: int, end_ns: int
-) -> list[tuple[int, ActionTiming]]:  # (place of the plan, timing) in order
-    """What ran from start to end, both included."""
+def _replayed(op: Operation, plans: list[ActionPlan], start_ns: int, end_ns: int) -> list[tuple[Wanted, str, int]]:
+    """What ran from start to end, both included, in order."""
     zone = str(op.generation.config("general").get("default_timezone", ""))
     found: list[tuple[int, float, int, ActionTiming]] = []
     for place, plan in enumerate(plans):
@@ -113,7 +111,7 @@ def _replayed(
                 if len(found) > MAX_REPLAYED:
                     raise ApiError(f"SERVER_ERROR: more than {MAX_REPLAYED} runs in the interval")
     found.sort(key=lambda run: run[:3])
-    return [(place, timing) for _, _, place, timing in found]
+    return [_wanted(plans[place], timing, at_ns) for at_ns, _, place, timing in found]
 
 
 def _runs_between(timing: ActionTiming, start_ns: int, end_ns: int, zone: str) -> Iterator[int]:
@@ -168,20 +166,21 @@ def get_scheduled_actions(op: Operation, params: ArgsGetScheduledActions) -> Ste
         plan: ActionPlan | None = op.generation.get("action_plan", plan_id)
         if plan is not None:
             plans.append(plan)
-    members = yield from scheduler.members_of(plans)
-    by_plan = {plan.id: (plan, ids) for plan, ids in zip(plans, members, strict=True)}
+    counts = yield from counts_of(plans, params.Tenant, params.Account)
+    by_plan = {plan.id: (plan, *count) for plan, count in zip(plans, counts, strict=True)}
+    anyone = params.Tenant is None and params.Account is None
     zone = str(op.generation.config("general").get("default_timezone", ""))
     out = []
     for at_ns, plan_id, timing_id in entries:
         if plan_id not in by_plan:
             continue
-        plan, ids = by_plan[plan_id]
+        plan, accounts, concerned = by_plan[plan_id]
         timing = next((t for t in plan.timings if t.uuid == timing_id), None)
-        if timing is not None and _concerns(ids, params.Tenant, params.Account):
+        if timing is not None and (anyone or concerned):
             out.append(
                 {
                     "NextRunTime": format_instant(in_zone(at_ns, zone)),
-                    "Accounts": len(ids),
+                    "Accounts": accounts,
                     "ActionPlanID": plan_id,
                     "ActionTimingUUID": timing_id,
                     "ActionsID": timing.actions_id,
@@ -191,17 +190,6 @@ def get_scheduled_actions(op: Operation, params: ArgsGetScheduledActions) -> Ste
         raise not_found()
     out = out[max(params.Offset or 0, 0) :]
     return out[: params.Limit] if params.Limit else out
-
-
-def _concerns(account_ids: list[str], tenant: str | None, name: str | None) -> bool:
-    """Whether one of the accounts has this tenant and name (None: any)."""
-    if tenant is None and name is None:
-        return True
-    for account_id in account_ids:
-        its_tenant, _, its_name = account_id.partition(":")
-        if (tenant is None or tenant == its_tenant) and (name is None or name == its_name):
-            return True
-    return False
 
 
 # --- ServiceManagerV1 --------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from typing import Any
 
 from cgr_cluster.engine import messages as m
 from cgr_cluster.engine.codec import pack
+from cgr_cluster.engine.domain import BACKGROUND
 from cgr_cluster.engine.generation import Changes, Generation, OpenDeck, no_decks
 from cgr_cluster.engine.owner import REFERENCE_SHARD, SHARDS, Owner, shard_of
 from cgr_cluster.engine.part import Part
@@ -37,6 +38,7 @@ from cgr_cluster.rpc.registry import REGISTRY, Method, Registry
 logger = logging.getLogger("cgr_cluster.engine")
 
 MAX_READY_PER_TURN = 256  # continuations, tasks and timers begun in one turn; the rest goes on in the next
+BACKGROUND_PAUSE_NS = 4_000_000  # from the beginning of one piece of background work to that of the next
 
 SHARD_MOVES = "all moves out of shard "
 DISK_FULL = b"SERVER_ERROR: the disk of the log is nearly full; nothing new is accepted until there is room"
@@ -71,11 +73,14 @@ class Engine:
         self.ready: deque[Callable[[], None]] = deque()
         self._interrupted: deque[tuple[Shard, str]] = deque()  # operations that a restart found in the shards
         self.timers: list[tuple[int, int, str]] = []  # heap of (time, shard, key)
+        self._background: deque[tuple[int, Shard, str]] = deque()  # due timers of background work: time, shard, key
+        self._background_at_ns = 0  # when the next may run
         self.kept = Kept()
         self.references = References(worker, self.shard_map[0], config, self.outputs.append, open_deck)
         self.runner = Runner(self)
         self._any_home = self.shards[min(self.shards)]
         self._changed: dict[tuple[int, str, str], Any] = {}  # shard, kind, key → what it is by now
+        self._pack_again: set[tuple[int, str, str]] = set()
         self._undo: list[tuple[Shard, str, str, Any]] = []
         self._queue: deque[tuple[int, list[m.Output]]] = deque()  # group → what leaves when it is durable
         self._deferred: dict[str, list[Callable[[], None]]] = {}  # owner that is being moved → what waits for it
@@ -148,6 +153,8 @@ class Engine:
     def next_deadline_ns(self) -> int | None:
         """When a turn is wanted at the latest."""
         times = [heap[0][0] for heap in (self.timers, self.runner.sleepers) if heap]
+        if self._background:
+            times.append(self._background_at_ns)
         return min(times) if times else None
 
     def released(self, durable: int) -> list[m.Output]:
@@ -170,6 +177,11 @@ class Engine:
             else:
                 data = pack(value)
             records.append((shard_number, f"{kind}/{key}", data))
+        if self._pack_again:
+            for place, (_, _, data) in zip(self._changed, records, strict=True):
+                if data is not None and place in self._pack_again:
+                    self.shards[place[0]].set(place[1], place[2], data)
+            self._pack_again.clear()
         self._changed.clear()
         records += self.references.take_records()
         self.number += 1
@@ -187,6 +199,10 @@ class Engine:
             self.ready.extend(self._deferred.pop(key, ()))
             if not shard.tables.get("moving"):
                 self.ready.extend(self._deferred.pop(f"{SHARD_MOVES}{shard.number}", ()))
+
+    def pack_again(self, shard: Shard, kind: str, key: str) -> None:
+        """Keep the object, which is being changed, packed when this turn's group is made."""
+        self._pack_again.add((shard.number, kind, key))
 
     @property
     def has_changed(self) -> bool:
@@ -207,9 +223,9 @@ class Engine:
             logger.exception("work failed by an unexpected error; its changes are dropped")
             for shard, kind, key, old in reversed(self._undo):
                 shard.set(kind, key, old)
-                self._changed[shard.number, kind, key] = old
-                if kind == "timer" and old is not None:
-                    heapq.heappush(self.timers, (old.at_ns, shard.number, key))
+                before = self._changed[shard.number, kind, key] = shard.get(kind, key)
+                if kind == "timer" and before is not None:
+                    heapq.heappush(self.timers, (before.at_ns, shard.number, key))
             self._undo.clear()
             self.references.undo(references)
             del self.outputs[outputs:]
@@ -436,4 +452,20 @@ class Engine:
                 continue
             if timer.owner and timer.owner in shard.tables.get("moving", ()):
                 continue  # it goes along, and is due there
-            self.runner.fire(shard, key, timer)
+            if timer.name in BACKGROUND:
+                self._background.append((at_ns, shard, key))
+            else:
+                self.runner.fire(shard, key, timer)
+        self._run_background()
+
+    def _run_background(self) -> None:
+        """One piece of background work, if the last one has begun long enough ago."""
+        if self.now_ns < self._background_at_ns:
+            return
+        while self._background:
+            at_ns, shard, key = self._background.popleft()
+            timer = shard.get("timer", key)
+            if timer is not None and timer.at_ns == at_ns:
+                self._background_at_ns = self.now_ns + BACKGROUND_PAUSE_NS
+                self.runner.fire(shard, key, timer)
+                return

@@ -78,6 +78,10 @@ class Part:
         self._ids += 1
         return uuid_of(f"{self.op_id}#{self._ids}")
 
+    def ids_from(self, text: str) -> None:
+        """Make the ids from here on of `text`, used once, so that they do not depend on what else the part has done."""
+        self.op_id, self._ids = text, 0
+
     def _home(self) -> Shard:
         if self._shard is None:
             raise RuntimeError("a step that runs on whole workers reads with part.all; it has no shard of its own")
@@ -135,6 +139,23 @@ class Part:
         for (kept, key), draft in list(self._drafts.items()):
             if kept == name and draft is not _DELETED:
                 yield key, draft
+
+    def scan(self, kind: type[T]) -> Iterator[tuple[str, T]]:
+        """As `all`, but what is packed stays packed: for a walk over everything, of which little is wanted. What it
+        gives is not to be changed or kept."""
+        name = STORED_NAME[kind]
+        for shard in self._engine.shards.values() if self._shard is None else (self._shard,):
+            for key in list(shard.tables.get(name, ())):
+                if (name, key) not in self._drafts:
+                    yield key, shard.peek(name, key)
+        for (kept, key), draft in list(self._drafts.items()):
+            if kept == name and draft is not _DELETED:
+                yield key, draft
+
+    def shards_with(self, kind: type[Any]) -> list[int]:
+        """Shards of this worker that hold objects of the kind."""
+        name = STORED_NAME[kind]
+        return [shard.number for shard in self._engine.shards.values() if shard.tables.get(name)]
 
     def keys(self, kind: type[Any]) -> list[str]:
         """Keys of the part's shard, without decoding what is there."""
@@ -202,3 +223,34 @@ class Part:
             for told in self.tells:
                 engine.tell(*told)
         return True
+
+
+class BackgroundPart(Part):
+    """A part of background work: it goes through many objects once, so those that are packed shall be so afterwards."""
+
+    __slots__ = ()
+
+    def read(self, kind: type[T], key: str) -> T | None:
+        name = STORED_NAME[kind]
+        draft = self._drafts.get((name, key))
+        if draft is not None:
+            return None if draft is _DELETED else draft
+        found: T | None = self._home().peek(name, key)
+        return found
+
+    def edit(self, kind: type[T], key: str) -> T | None:
+        found = self.read(kind, key)
+        place = STORED_NAME[kind], key
+        if found is None or place in self._drafts:
+            return found
+        copy: T = found.draft()  # type: ignore[attr-defined]
+        self._drafts[place] = copy
+        return copy
+
+    def keep(self) -> bool:
+        if self._drafts:
+            shard = self._home()
+            for kind, key in self._drafts:
+                if shard.is_packed(kind, key):
+                    self._engine.pack_again(shard, kind, key)
+        return super().keep()

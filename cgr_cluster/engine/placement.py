@@ -12,6 +12,9 @@ have one effect (invariant 6):
 | `placement.publish` | leader | `home` says the new shard; answered when every live worker has it |
 | `placement.drop` | old shard | records and mark go; what waited is resolved again, and sent to the new shard |
 
+A walk over all shards that must meet every owner exactly once (the accounts of an action plan) excludes moves, and moves
+exclude walks: both are noted at the leader (`begin_walk`, `may_move`), so that it holds over restarts too.
+
 Sessions do not move: their home is the shard in which they began (`shard_owner`), and what they debit of an account that
 has left is a step at its new shard.
 """
@@ -136,6 +139,63 @@ def drop(part: Part, owner: str) -> None:
     for key, value in _records_of(part, owner):
         part.delete(type(value), key)
     part.delete(Moving, owner)
+
+
+# --- walks and moves exclude each other ---------------------------------------------------------------------------
+
+LOST_AFTER_NS = 600_000_000_000  # what has not ended by then was given up by an unexpected error
+TRY_AGAIN_NS = 2_000_000
+
+
+@stored("walk")
+class Walk(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A walk over all shards is under way, at the leader. Key: whose."""
+
+    since_ns: int
+
+    def draft(self) -> Walk:
+        return self
+
+
+@stored("relocating")
+class Relocating(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Owners are being moved, at the leader. Key: by which operation."""
+
+    since_ns: int
+
+    def draft(self) -> Relocating:
+        return self
+
+
+def _begins(part: Part, kind: type[Walk] | type[Relocating], name: str, other: type[Walk] | type[Relocating]) -> bool:
+    if any(part.now_ns - found.since_ns < LOST_AFTER_NS for _, found in part.all(other)):
+        return False
+    part.put(kind, name, kind(part.now_ns))
+    return True
+
+
+@step("placement.begin_walk")
+def begin_walk(part: Part, name: str) -> bool:
+    """At the leader. False: owners are on the move; try again in TRY_AGAIN_NS."""
+    return _begins(part, Walk, name, Relocating)
+
+
+@step("placement.end_walk", idempotent=True)
+def end_walk(part: Part, name: str) -> None:
+    if part.read(Walk, name) is not None:
+        part.delete(Walk, name)
+
+
+@step("placement.may_move")
+def may_move(part: Part, name: str) -> bool:
+    """At the leader, before the first `move`. False: a walk is under way; try again in TRY_AGAIN_NS."""
+    return _begins(part, Relocating, name, Walk)
+
+
+@step("placement.has_moved", idempotent=True)
+def has_moved(part: Part, name: str) -> None:
+    if part.read(Relocating, name) is not None:
+        part.delete(Relocating, name)
 
 
 def move(owner: Owner, old: int, new: int) -> Steps[None]:

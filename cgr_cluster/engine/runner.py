@@ -25,6 +25,7 @@ from cgr_cluster.engine import messages as m
 from cgr_cluster.engine.codec import pack, unpack
 from cgr_cluster.engine.deliveries import Deliveries
 from cgr_cluster.engine.domain import (
+    BACKGROUND,
     STEPS,
     TASKS,
     TIMERS,
@@ -40,7 +41,7 @@ from cgr_cluster.engine.domain import (
 )
 from cgr_cluster.engine.operation import Running
 from cgr_cluster.engine.owner import Owner
-from cgr_cluster.engine.part import Part
+from cgr_cluster.engine.part import BackgroundPart, Part
 from cgr_cluster.engine.placement import owner_of, owner_text
 from cgr_cluster.engine.records import Memo, Timer
 from cgr_cluster.engine.shard import Shard
@@ -142,7 +143,8 @@ class Runner:
 
             def work() -> None:
                 engine.change(shard, "timer", key, None)
-                part = Part(engine, shard, uid, engine.now_ns, engine.generation, "", owner_of(timer.owner))
+                kind = BackgroundPart if timer.name in BACKGROUND else Part
+                part = kind(engine, shard, uid, engine.now_ns, engine.generation, "", owner_of(timer.owner))
                 try:
                     function(part, *self._task_args(function, timer.args))
                 except ApiError as error:

@@ -8,6 +8,8 @@ from typing import Any
 from cgr_cluster.engine.codec import pack, unpack
 from cgr_cluster.engine.domain import STORED
 
+_NOTHING: dict[str, Any] = {}
+
 
 class Shard:
     """Tables kind → id → object (or its packed bytes)."""
@@ -27,6 +29,14 @@ class Shard:
             value = table[key] = unpack(STORED[kind], value)
         return value
 
+    def peek(self, kind: str, key: str) -> Any:
+        """As `get`, but what is packed stays packed: an object of the caller's own."""
+        value = self.tables.get(kind, _NOTHING).get(key)
+        return unpack(STORED[kind], value) if type(value) is bytes else value
+
+    def is_packed(self, kind: str, key: str) -> bool:
+        return type(self.tables.get(kind, _NOTHING).get(key)) is bytes
+
     def set(self, kind: str, key: str, value: Any) -> None:
         """Store an object (or packed bytes); None removes it."""
         if value is None:
@@ -40,7 +50,7 @@ class Shard:
         table[key] = value
 
     def replace(self, kind: str, key: str, value: Any) -> Any:
-        """As `set`; answers what was there before."""
+        """As `set`; answers what was there before, packed or not."""
         table = self.tables.get(kind)
         if table is None:
             if value is not None:
@@ -51,7 +61,7 @@ class Shard:
             table[key] = value
         elif old is not None:
             del table[key]
-        return unpack(STORED[kind], old) if type(old) is bytes else old
+        return old
 
     def items(self, kind: str) -> Iterator[tuple[str, Any]]:
         for key in list(self.tables.get(kind, ())):
