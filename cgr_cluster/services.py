@@ -22,6 +22,7 @@ MODULES = (
     "cgr_cluster.filters.api",
     "cgr_cluster.attributes.api",
     "cgr_cluster.chargers.api",
+    "cgr_cluster.thresholds.api",
     "cgr_cluster.sessions.api",
     "cgr_cluster.cdrs.api",
 )

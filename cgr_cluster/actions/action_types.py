@@ -288,7 +288,8 @@ def cdr_log(run: Run, action: Action, place: int) -> None:
 
 
 def publish_account(run: Run, action: Action, place: int) -> None:
-    publish.publish_account(run.part, run.the_account())
+    account = run.the_account()
+    publish.publish_account(run.part, run.spawn, account, run.part.read(Account, account.id), run.hops)
 
 
 def remove_session_costs(run: Run, action: Action, place: int) -> None:

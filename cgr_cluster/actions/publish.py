@@ -1,14 +1,36 @@
-"""Account events (spec 20 §3.10): what `*publish_account` and debits send to ThresholdS, StatS and EEs.
-
-The one place where they would leave. While none of these services is built none is connected, which is how they are
-configured off, and there is nothing to send.
-"""
+"""Account events (spec 20 §3.10, 51 §4): what debits, changes of balances by the API and `*publish_account` send to the
+connected services. The one place where they leave."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from cgr_cluster.accounts.summary import summarised
 from cgr_cluster.accounts.types import Account
-from cgr_cluster.engine.domain import Part
+from cgr_cluster.engine.domain import GenerationView, Part
+from cgr_cluster.events.event import CGREvent
+from cgr_cluster.events.instant import Instant
+from cgr_cluster.rating.answers import account_summary_json
+from cgr_cluster.thresholds.handing_over import hand_over
+from cgr_cluster.thresholds.matching import ACCOUNT_UPDATE, EVENT_TYPE, any_thresholds
 
 
-def publish_account(part: Part, account: Account) -> None:
-    """Send the account's event to the connected services: to none yet."""
+def publish_account(
+    part: Part, spawn: Callable[..., None], account: Account, before: Account | None, hops: int = 0
+) -> None:
+    """Send the account's event. `spawn` is how the part leaves tasks behind. `before`: the account before the change (None:
+    it did not exist), for the Initial values. `hops`: length of the chain of actions and events that led here."""
+    generation = part.generation
+    if not generation.derived(_thresholds_connected, "config") or not any_thresholds(generation, account.tenant):
+        return
+    hand_over(part, spawn, account_event(part, account, before), hops)
+
+
+def _thresholds_connected(generation: GenerationView) -> bool:
+    return bool(generation.config("rals").get("thresholds_conns"))
+
+
+def account_event(part: Part, account: Account, before: Account | None) -> CGREvent:
+    fields = account_summary_json(summarised(account, before)) or {}
+    fields["BalanceSummaries"] = [{"Weight": 0, "Factors": None, **balance} for balance in fields["BalanceSummaries"]]
+    return CGREvent(account.tenant, part.new_uuid(), Instant.of(part.now_ns), fields, {EVENT_TYPE: ACCOUNT_UPDATE})

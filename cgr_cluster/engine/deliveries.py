@@ -1,7 +1,7 @@
 """Deliveries: tasks whose end the answer of their cause waits for (design 5, "stat queues, thresholds").
 
 An event that a part has caused (a balance changed) goes to owners elsewhere. It must be in their hands before the answer
-leaves, so that whoever has the answer and then reads there sees it. The part hands it to a task (`part.deliver`), which is
+leaves, so that whoever has the answer and then reads there sees it. The part hands it to a task that is declared `awaited`, which is
 durable with the part; the answer of the request, or the result of the foreign step, that the part belongs to is held here
 until the task has ended. Nothing else waits: the operation goes on, and holds no lock for it. After a restart the tasks are
 found by their intents, and a repeated request or step, whose answer is known, waits again.

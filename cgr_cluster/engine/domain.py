@@ -129,6 +129,7 @@ class Part(Protocol):
     op_id: str
     connection: str  # the client's two-way connection, "" when there is none
     generation: GenerationView
+    hops: int  # forwards and method calls that led to it
 
     def tenant(self, text: str) -> str: ...
     def new_uuid(self) -> str: ...
@@ -145,7 +146,6 @@ class Part(Protocol):
     def set_timer(self, key: str, at_ns: int, name: str, *args: Any) -> None: ...
     def cancel_timer(self, key: str) -> None: ...
     def spawn(self, name: str, *args: Any) -> None: ...
-    def deliver(self, name: str, *args: Any) -> None: ...
     def tell(self, connection: str, method: str, params: Any) -> None: ...
     def set_reference(self, kind: str, key: str, value: Any) -> None: ...
     def remove_reference(self, kind: str, key: str) -> None: ...
@@ -192,6 +192,7 @@ class StepDef:
 
 STEPS: dict[str, StepDef] = {}
 TASKS: dict[str, Callable[..., Any]] = {}
+AWAITED: set[str] = set()  # tasks whose end the answer of their cause waits for (deliveries.py)
 TIMERS: dict[str, Callable[..., Any]] = {}
 BACKGROUND: set[str] = set()  # timers whose work gives way to everything else
 STORED: dict[str, type[Any]] = {}
@@ -210,11 +211,14 @@ def step(name: str, *, reads: bool = False, idempotent: bool = False) -> Callabl
     return declare
 
 
-def task(name: str) -> Callable[[Callable[..., T]], Callable[..., T]]:
-    """A generator function `(op, *args)` that `part.spawn(name, ...)` runs once, after the commit."""
+def task(name: str, *, awaited: bool = False) -> Callable[[Callable[..., T]], Callable[..., T]]:
+    """A generator function `(op, *args)` that `part.spawn(name, ...)` runs once, after the commit. `awaited`: the answer
+    of the request (or the result of the foreign step) whose part has spawned it leaves when it has ended."""
 
     def declare(function: Callable[..., T]) -> Callable[..., T]:
         TASKS[name] = function
+        if awaited:
+            AWAITED.add(name)
         return function
 
     return declare

@@ -351,7 +351,9 @@ class Engine:
             nonlocal body, failed
             try:
                 params = self.decode(method, request.params)
-                part = Part(self, home, request.uid, self.now_ns, self.generation, request.connection, owner)
+                part = Part(
+                    self, home, request.uid, self.now_ns, self.generation, request.connection, owner, hops=request.hops
+                )
                 body = self.encode(method.handler(part, params))
                 self.keep(part, home)
                 failed = False

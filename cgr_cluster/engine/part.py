@@ -7,7 +7,7 @@ from hashlib import md5
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cgr_cluster.engine.codec import pack
-from cgr_cluster.engine.domain import STORED_NAME
+from cgr_cluster.engine.domain import AWAITED, STORED_NAME
 from cgr_cluster.engine.generation import Generation
 from cgr_cluster.engine.owner import Owner
 from cgr_cluster.engine.placement import locate, owner_text
@@ -38,6 +38,7 @@ class Part:
         "_shard",
         "connection",
         "generation",
+        "hops",
         "now_ns",
         "op_id",
         "owner",
@@ -56,6 +57,7 @@ class Part:
         connection: str,
         owner: Owner | None,
         waiter: str = "",
+        hops: int = 0,
     ) -> None:
         self._engine = engine
         self._shard = shard
@@ -65,6 +67,7 @@ class Part:
         self.connection = connection
         self.owner = owner  # of whom this is done for, None for no single one
         self.waiter = waiter or op_id  # the request or foreign step whose answer waits for what this part delivers
+        self.hops = hops  # forwards and method calls that led to it
         self._drafts: dict[tuple[str, str], Any] = {}
         self._references: list[tuple[str, str, Any]] | None = None
         self._ids = 0
@@ -176,16 +179,11 @@ class Part:
         self.delete(Timer, key)
 
     def spawn(self, name: str, *args: Any) -> None:
-        self._spawn(name, args, "")
-
-    def deliver(self, name: str, *args: Any) -> None:
-        self._spawn(name, args, self.waiter)
-
-    def _spawn(self, name: str, args: tuple[Any, ...], waiter: str) -> None:
         if self.spawned is None:
             self.spawned = []
         op_id = f"{self.op_id}.{len(self.spawned) + 1}"
         self.spawned.append(op_id)
+        waiter = self.waiter if name in AWAITED else ""
         self.put(Intent, op_id, Intent("task", name, pack(list(args)), self.now_ns, self.connection, 0, [], waiter))
 
     def tell(self, connection: str, method: str, params: Any) -> None:

@@ -359,6 +359,7 @@ class Runner:
             operation.connection,
             owner,
             operation.uid,
+            operation.hops,
         )
         try:
             result = step.function(part, *call.args)
@@ -632,6 +633,7 @@ class Runner:
                 message.connection,
                 owner,
                 memo_key,
+                message.hops - 1,
             )
             try:
                 kind = tuple.__class_getitem__(step.arg_types)

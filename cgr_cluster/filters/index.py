@@ -103,7 +103,7 @@ class ProfileIndex:
                 else:
                     self.by_value.setdefault((kind, path), {}).setdefault(value, []).append(profile_id)
 
-    def keys(self) -> Iterator[tuple[str, str]]:
+    def listed(self) -> Iterator[tuple[str, str]]:
         """(key text, profile id), as `GetFilterIndexes` lists them."""
         for profile_id in self.always:
             yield ANY_KEY, profile_id

@@ -62,8 +62,13 @@ class ProfileKind(msgspec.Struct, frozen=True, eq=False, gc=False):
 
     def ids(self, generation: GenerationView, tenant: str) -> list[str]:
         """Ids of the tenant's profiles, sorted."""
-        prefix = f"{tenant}:"
-        return sorted(key.removeprefix(prefix) for key in generation.keys(self.name) if key.startswith(prefix))
+        return ids_of(generation, self.name, tenant)
+
+
+def ids_of(generation: GenerationView, name: str, tenant: str) -> list[str]:
+    """Ids of the tenant's objects of a kind of reference data whose keys are `TENANT:ID`, sorted."""
+    prefix = f"{tenant}:"
+    return sorted(key.removeprefix(prefix) for key in generation.keys(name) if key.startswith(prefix))
 
 
 KINDS: dict[str, ProfileKind] = {}  # ItemType → kind

@@ -144,7 +144,7 @@ def pay(op: Operation, names: list[str]) -> Steps[None]:
         yield give.at(owner(name), name, op.generation.get("wage", "all").coins)
 
 
-@task("toy.gift")
+@task("toy.gift", awaited=True)
 def gift(op: Operation, names: list[str], coins: int) -> Steps[None]:
     for name in names:
         yield give.at(owner(name), name, coins)
@@ -153,7 +153,7 @@ def gift(op: Operation, names: list[str], coins: int) -> Steps[None]:
 @step("toy.celebrate")
 def celebrate(part: Part, name: str, names: list[str]) -> int:
     """One coin for this purse, and one for each of the others before the answer leaves."""
-    part.deliver("toy.gift", names, 1)
+    part.spawn("toy.gift", names, 1)
     return int(give(part, name, 1))
 
 
