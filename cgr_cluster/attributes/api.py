@@ -12,14 +12,22 @@ from cgr_cluster.attributes.settings import attribute_settings
 from cgr_cluster.attributes.types import Attribute, AttributeProfile
 from cgr_cluster.engine.domain import Operation, Part, Steps
 from cgr_cluster.events.event import CGREvent
-from cgr_cluster.events.instant import ZERO, Instant
 from cgr_cluster.events.rules import split_value
-from cgr_cluster.filters.lists import check_references
 from cgr_cluster.filters.live import with_live
-from cgr_cluster.filters.types import ActivationInterval
-from cgr_cluster.rpc.errors import ApiError, missing, not_found, require, server_error
+from cgr_cluster.filters.params import (
+    EventParams,
+    Interval,
+    Paginator,
+    TenantIDWithOpts,
+    TenantWithOpts,
+    event_of,
+    read_interval,
+)
+from cgr_cluster.filters.profiles import remove_profile, store_profile
+from cgr_cluster.rpc.errors import ApiError, not_found, require, server_error
 from cgr_cluster.rpc.owners import ANY, LEADER_RULE
 from cgr_cluster.rpc.registry import Params, method, service
+from cgr_cluster.tariffs.paging import page_or_not_found
 
 service("AttributeSv1")
 
@@ -27,23 +35,9 @@ service("AttributeSv1")
 # --- events ------------------------------------------------------------------------------------------------------
 
 
-class EventParams(Params, go="utils.CGREvent"):
-    Tenant: str = ""
-    ID: str = ""
-    Time: Instant | None = None
-    Event: dict[str, Any] | None = None
-    APIOpts: dict[str, Any] | None = None
-
-
-def _event(op: Operation, params: EventParams) -> CGREvent:
-    return CGREvent(op.tenant(params.Tenant), params.ID, params.Time, params.Event or {}, params.APIOpts or {})
-
-
 @method("AttributeSv1.ProcessEvent", owner=ANY)
 def process_event(op: Operation, params: EventParams) -> Steps[dict[str, Any]]:
-    if params.Event is None:
-        raise missing(["Event"])
-    event = _event(op, params)
+    event = event_of(params, op.tenant(params.Tenant))
     processed: Processed | None = yield from with_live(
         lambda live: process_attributes(op.generation, op.now_ns, event, live=live)
     )
@@ -54,7 +48,7 @@ def process_event(op: Operation, params: EventParams) -> Steps[dict[str, Any]]:
 
 @method("AttributeSv1.GetAttributeForEvent", owner=ANY)
 def get_attribute_for_event(op: Operation, params: EventParams) -> Steps[dict[str, Any]]:
-    event = _event(op, params)
+    event = CGREvent(op.tenant(params.Tenant), params.ID, params.Time, params.Event or {}, params.APIOpts or {})
     chosen: CompiledProfile | None = yield from with_live(
         lambda live: profile_for(op.generation, op.now_ns, event, live)
     )
@@ -64,11 +58,6 @@ def get_attribute_for_event(op: Operation, params: EventParams) -> Steps[dict[st
 
 
 # --- profiles ----------------------------------------------------------------------------------------------------
-
-
-class Interval(Params, go="utils.ActivationInterval"):
-    ActivationTime: Instant | None = None
-    ExpiryTime: Instant | None = None
 
 
 class RuleParams(Params, go="config.RSRParser"):
@@ -111,22 +100,6 @@ class ExternalProfileParams(Params, go="v2.AttributeWithAPIOpts"):
     Weight: float = 0.0
 
 
-class TenantIDWithOpts(Params, go="utils.TenantIDWithAPIOpts"):
-    Tenant: str = ""
-    ID: str = ""
-
-
-class Tenant(Params, go="utils.TenantWithAPIOpts"):
-    Tenant: str = ""
-
-
-class Paginator(Params, go="utils.PaginatorWithTenant"):
-    Tenant: str = ""
-    Limit: int | None = None
-    Offset: int | None = None
-    Search: str = ""
-
-
 @method("APIerSv1.SetAttributeProfile", owner=LEADER_RULE, changes=True)
 def set_attribute_profile(part: Part, params: ProfileParams) -> str:
     require(params, "ID", "Attributes")
@@ -163,23 +136,21 @@ def set_attribute_profile_of_texts(part: Part, params: ExternalProfileParams) ->
 
 def _store(part: Part, params: ProfileParams | ExternalProfileParams, attributes: Sequence[Attribute]) -> str:
     tenant = part.tenant(params.Tenant)
-    interval = params.ActivationInterval
     profile = AttributeProfile(
         tenant,
         params.ID,
         tuple(params.Contexts or ()) or ("*any",),
         tuple(params.FilterIDs or ()),
-        None if interval is None else ActivationInterval(interval.ActivationTime or ZERO, interval.ExpiryTime or ZERO),
+        read_interval(params.ActivationInterval),
         tuple(attributes),
         params.Blocker,
         params.Weight,
     )
     try:
         CompiledProfile(profile)  # the rules of its values must compile
-        check_references(part.generation, tenant, params.ID, profile.filter_ids)
     except ApiError as error:
         raise server_error(error) from error
-    part.set_reference(ATTRIBUTES.name, ATTRIBUTES.key(tenant, params.ID), profile)
+    store_profile(part, ATTRIBUTES, profile)
     return "OK"
 
 
@@ -193,18 +164,13 @@ def get_attribute_profile(part: Part, params: TenantIDWithOpts) -> dict[str, Any
 
 
 @method("APIerSv1.GetAttributeProfileIDs", owner=ANY)
-def get_attribute_profile_ids(part: Part, params: Paginator) -> list[str] | None:
-    ids = [name for name in ATTRIBUTES.ids(part.generation, part.tenant(params.Tenant)) if params.Search in name]
-    if not ids:
-        raise not_found()
-    offset = params.Offset or 0
-    if offset >= len(ids):
-        return None
-    return ids[offset : offset + params.Limit] if params.Limit else ids[offset:]
+def get_attribute_profile_ids(part: Part, params: Paginator) -> list[str]:
+    ids = ATTRIBUTES.ids(part.generation, part.tenant(params.Tenant))
+    return page_or_not_found(ids, params.Search, params.Limit, params.Offset)
 
 
 @method("APIerSv1.GetAttributeProfileCount", owner=ANY)
-def get_attribute_profile_count(part: Part, params: Tenant) -> int:
+def get_attribute_profile_count(part: Part, params: TenantWithOpts) -> int:
     count = len(ATTRIBUTES.ids(part.generation, part.tenant(params.Tenant)))
     if not count:
         raise not_found()
@@ -214,8 +180,5 @@ def get_attribute_profile_count(part: Part, params: Tenant) -> int:
 @method("APIerSv1.RemoveAttributeProfile", owner=LEADER_RULE, changes=True)
 def remove_attribute_profile(part: Part, params: TenantIDWithOpts) -> str:
     require(params, "ID")
-    tenant = part.tenant(params.Tenant)
-    if ATTRIBUTES.get(part.generation, tenant, params.ID) is None:
-        raise not_found()
-    part.remove_reference(ATTRIBUTES.name, ATTRIBUTES.key(tenant, params.ID))
+    remove_profile(part, ATTRIBUTES, part.tenant(params.Tenant), params.ID)
     return "OK"
