@@ -92,7 +92,7 @@ def _act(account_id: str, actions_ids: list[str], event: CGREvent, hops: int) ->
         if hops >= MAX_HOPS:
             error = f"a chain of more than {MAX_HOPS} thresholds and actions"
         else:
-            error = yield from run_on(account_id or NO_ACCOUNT, actions_id, hops=hops + 1)
+            error = yield from run_on(account_id or NO_ACCOUNT, actions_id, hops=hops + 1, event=event)
         if error:
             failed = True
             logger.warning("threshold actions %s on account %s ended with: %s", actions_id, account_id or "-", error)
