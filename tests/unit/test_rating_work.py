@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cgr_cluster.node.node import Node
-from tests.unit.test_rating_methods import folder
+from tests.unit.method_rows import folder
 
 START = "2025-03-01T00:00:00Z"
 MONTH_END = "2025-04-01T00:00:00Z"
