@@ -11,11 +11,11 @@ from collections.abc import Callable
 
 import msgspec
 
-from cgr_cluster.accounts.amounts import MONETARY, NANO_PER_GRAIN, VOICE
+from cgr_cluster.accounts.amounts import MONETARY, NANO_PER_GRAIN, SYSTEM_ROUNDING, VOICE, round_system
 from cgr_cluster.accounts.debit_pass import DebitPass
 from cgr_cluster.accounts.hooks import Consumption, HookOf, Subject
 from cgr_cluster.accounts.ledger import Drafts, Ledger, Payer, ReadAccount
-from cgr_cluster.accounts.one_payer import PaidRun, Payment, pay, payment_of
+from cgr_cluster.accounts.one_payer import Payment, drafted, pay, payment_of
 from cgr_cluster.accounts.shared_groups import MembersOf
 from cgr_cluster.accounts.summary import summarised
 from cgr_cluster.accounts.types import Account
@@ -24,10 +24,11 @@ from cgr_cluster.events.instant import Instant
 from cgr_cluster.rating.call_cost import compress
 from cgr_cluster.rating.rate import check_usage, unpriced_span
 from cgr_cluster.rating.rounding import round_nano
-from cgr_cluster.rating.types import CallCost, CallDescriptor, Increment, Timespan
+from cgr_cluster.rating.types import AccountSummary, BalanceInfo, CallCost, CallDescriptor, Increment, Timespan
 from cgr_cluster.rpc.errors import ApiError
 
 UNLIMITED = -1  # the maximum usage of an account that may go below zero
+_MOST_ROUNDED = SYSTEM_ROUNDING // 2  # by one subtraction from a balance
 
 
 class Setting(msgspec.Struct, gc=False):
@@ -90,7 +91,7 @@ def max_debit(setting: Setting, account: Account | None, descriptor: CallDescrip
     index_ns = max(descriptor.duration_index_ns, asked)
     payment = payment_of(setting.generation, usable_account, descriptor, setting.now_ns, descriptor.time_end, index_ns)
     if payment is not None:
-        return _paid(setting, usable_account, descriptor, payment)
+        return _paid(usable_account, descriptor, payment)
     if usable_account.allow_negative:
         return _debit(setting, usable_account, descriptor, descriptor.time_end, index_ns, False)
     dry = _dry_pass(setting, usable_account, descriptor, index_ns)
@@ -210,7 +211,7 @@ def _debit(
     if not dry:
         payment = payment_of(setting.generation, account, descriptor, setting.now_ns, end, index_ns)
         if payment is not None:
-            return _paid(setting, account, descriptor, payment)
+            return _paid(account, descriptor, payment)
     ledger = Ledger(account, setting.read, setting.new_uuid, None if dry else setting.hook_of)
     negative = not descriptor.deny_negative_account
     run = DebitPass(setting.generation, descriptor, ledger, end, index_ns, dry=dry, negative=negative)
@@ -218,32 +219,63 @@ def _debit(
     return _finished(setting, account, descriptor, run, ledger, dry)
 
 
-def _paid(setting: Setting, account: Account, descriptor: CallDescriptor, payment: Payment) -> Outcome:
-    ledger = Ledger(account, setting.read, setting.new_uuid, None)
-    return _finished(setting, account, descriptor, pay(ledger, payment), ledger, False)
+def _paid(account: Account, descriptor: CallDescriptor, payment: Payment) -> Outcome:
+    """The outcome of a debit that one balance pays."""
+    before = payment.balance.value
+    draft, balance = drafted(account, payment.balance)
+    balance.value = payment.values[-1]
+    total = pay(account.id, payment)
+    assert abs(before - total - balance.value) <= _MOST_ROUNDED * len(payment.values), "money conserved"
+    spans = payment.rated
+    if len(spans) > 1 or len(spans[0].increments) > 1:
+        spans = compress(spans)
+    if descriptor.perform_rounding:
+
+        def take(info: BalanceInfo, difference: int) -> None:
+            balance.value = round_system(MONETARY, balance.value - difference)
+
+        total += _round_spans(spans, take)
+    return Outcome(
+        _cost(descriptor, spans, total, summarised(draft, account)),
+        {account.id: draft} if payment.takes else {},
+        [account.id] if balance.value != before else [],
+    )
 
 
 def _finished(
-    setting: Setting, account: Account, descriptor: CallDescriptor, run: DebitPass | PaidRun, ledger: Ledger, dry: bool
+    setting: Setting, account: Account, descriptor: CallDescriptor, run: DebitPass, ledger: Ledger, dry: bool
 ) -> Outcome:
     """Total, compress and round what a pass has paid, and say what is to be stored."""
     spans = run.spans
     total, shown = _totals(spans)
     assert ledger.money_taken_nano == shown, "money conserved: what balances lost is what the answer shows"
-    if len(spans) > 1 or (spans and len(spans[0].increments) > 1):
-        spans = compress(spans)
+    spans = compress(spans)
     if descriptor.perform_rounding:
-        total += _round_spans(spans, ledger, Subject(descriptor.category, descriptor.destination))
+        subject = Subject(descriptor.category, descriptor.destination)
+
+        def take(info: BalanceInfo, difference: int) -> None:
+            assert info.monetary is not None
+            owner = ledger.account(info.account_id)
+            payer = None if owner is None else ledger.find(owner, MONETARY, info.monetary.uuid)
+            if payer is not None:  # else a trigger's action has removed it
+                take_counted(ledger, payer, difference, subject)
+
+        total += _round_spans(spans, take)
     if dry:
         drafts: dict[str, Account] = {}
         changed: list[str] = []
     else:
         drafts = {account_id: ledger.drafts[account_id] for account_id in run.stored(setting.now_ns)}
         changed = run.changed()
+    return Outcome(_cost(descriptor, spans, total, summarised(ledger.own, account)), drafts, changed)
+
+
+def _cost(descriptor: CallDescriptor, spans: list[Timespan], total: int, summary: AccountSummary) -> CallCost:
+    """The answer of a debit; `spans` are compressed."""
     usage_ns = 0
     for span in spans:
         usage_ns += span.duration_ns
-    cost = CallCost(
+    return CallCost(
         descriptor.category,
         descriptor.tenant,
         descriptor.subject or descriptor.account,
@@ -253,9 +285,8 @@ def _finished(
         total,
         spans or None,
         usage_ns,
-        summarised(ledger.own, account),
+        summary,
     )
-    return Outcome(cost, drafts, changed)
 
 
 def _totals(spans: list[Timespan]) -> tuple[int, int]:
@@ -278,8 +309,8 @@ def _totals(spans: list[Timespan]) -> tuple[int, int]:
     return total, shown
 
 
-def _round_spans(spans: list[Timespan], ledger: Ledger, subject: Subject) -> int:
-    """Round the cost of each span that money pays from its start, and take the difference from that balance (20 §3.8).
+def _round_spans(spans: list[Timespan], take: Callable[[BalanceInfo, int], None]) -> int:
+    """Round the cost of each span that money pays from its start, and `take` the difference from that balance (20 §3.8).
     Answers the sum of the differences."""
     total = 0
     for span in spans:
@@ -296,10 +327,7 @@ def _round_spans(spans: list[Timespan], ledger: Ledger, subject: Subject) -> int
         span.round_increment = Increment(0, difference, 1, info)
         span.cost_nano += difference
         total += difference
-        owner = ledger.account(info.account_id)
-        payer = None if owner is None else ledger.find(owner, MONETARY, info.monetary.uuid)
-        if payer is not None:  # else a trigger's action has removed it
-            take_counted(ledger, payer, difference, subject)
+        take(info, difference)
     return total
 
 

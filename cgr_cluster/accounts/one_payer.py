@@ -1,14 +1,14 @@
 """Debits that one money balance pays in full: what nearly every request meets (spec 20 §3.2). Pure.
 
 The same answer as `DebitPass`, without its search for who pays what: a look over the account, one rating, one subtraction a
-span. Everything that could matter otherwise (units, shared groups, timings, own subjects, caps, triggers, expired balances,
-not enough money) is left to the pass.
+span, and a draft in which only that balance is copied. Everything that could matter otherwise (units, shared groups, timings,
+own subjects, caps, triggers, expired balances, not enough money) is left to the pass.
 """
 
 from __future__ import annotations
 
-from cgr_cluster.accounts.amounts import GENERIC, MONETARY, VOICE, round_system
-from cgr_cluster.accounts.ledger import Ledger, affordable
+from cgr_cluster.accounts.amounts import GENERIC, MONETARY, SYSTEM_ROUNDING, VOICE, half_up
+from cgr_cluster.accounts.ledger import affordable
 from cgr_cluster.accounts.matching import useful
 from cgr_cluster.accounts.types import Account, Balance
 from cgr_cluster.engine.domain import GenerationView
@@ -19,32 +19,18 @@ from cgr_cluster.rating.types import BalanceInfo, CallDescriptor, Increment, Mon
 
 class Payment:
     """What the balance pays: `fee_nano` of a first part (None: not the first), then `rated`; `values` are what is left of it
-    after the fee, then after each span."""
+    after the fee, then after each span. `takes`: whether anything is taken, be it a fee of 0."""
 
-    __slots__ = ("balance", "fee_nano", "rated", "values")
+    __slots__ = ("balance", "fee_nano", "rated", "takes", "values")
 
-    def __init__(self, balance: Balance, fee_nano: int | None, rated: list[Timespan], values: list[int]) -> None:
+    def __init__(
+        self, balance: Balance, fee_nano: int | None, rated: list[Timespan], values: list[int], takes: bool
+    ) -> None:
         self.balance = balance
         self.fee_nano = fee_nano
         self.rated = rated
         self.values = values
-
-
-class PaidRun:
-    """What `DebitPass` has after its run: the paid spans, the accounts to store, those that have changed."""
-
-    __slots__ = ("_changed", "_stored", "spans")
-
-    def __init__(self, spans: list[Timespan], stored: list[str], changed: list[str]) -> None:
-        self.spans = spans
-        self._stored = stored
-        self._changed = changed
-
-    def stored(self, now_ns: int) -> list[str]:
-        return self._stored
-
-    def changed(self) -> list[str]:
-        return self._changed
+        self.takes = takes
 
 
 def only_payer(generation: GenerationView, account: Account, descriptor: CallDescriptor, now_ns: int) -> Balance | None:
@@ -58,14 +44,33 @@ def only_payer(generation: GenerationView, account: Account, descriptor: CallDes
         for balance in balances:
             if balance.expiration_date.seconds != ZERO_S and balance.expired(now_ns):
                 return None
-    start_ns = descriptor.time_start.ns
-    found = useful(generation, account, MONETARY, descriptor.category, descriptor.destination, start_ns)
-    if not found or any(balance.shared_groups for balance, _ in found):
+    money = lists.get(MONETARY)
+    if not money:
         return None
-    first = found[0][0]
+    first = money[0]
+    if len(money) > 1 or not _is_plain(first):
+        start_ns = descriptor.time_start.ns
+        found = useful(generation, account, MONETARY, descriptor.category, descriptor.destination, start_ns)
+        if not found:
+            return None
+        for balance, _ in found:
+            if balance.shared_groups:
+                return None
+        first = found[0][0]
     if first.value <= 0 or first.rating_subject or first.timings or first.blocker:
         return None
     return first
+
+
+def _is_plain(balance: Balance) -> bool:
+    """Whether the balance is useful for any call, if there is money in it."""
+    return not (
+        balance.disabled
+        or balance.categories
+        or balance.destination_ids
+        or balance.shared_groups
+        or balance.expiration_date.seconds != ZERO_S
+    )
 
 
 def payment_of(
@@ -80,17 +85,19 @@ def payment_of(
     balance = only_payer(generation, account, descriptor, now_ns)
     if balance is None:
         return None
-    rated = rate(generation, descriptor, start=descriptor.time_start, end=end, duration_index_ns=index_ns)
+    rated = rate(generation, descriptor, end=end, duration_index_ns=index_ns)
     value = left = balance.value
     values: list[int] = []
     fee_nano: int | None = None
+    takes = False
     if descriptor.loop_index == 0:
         fee_nano = connect_fee_nano(rated[0])
         left -= fee_nano
         if left < 0:
             return None
-        value = round_system(MONETARY, value - fee_nano)
+        value = _rounded(value - fee_nano)
         values.append(value)
+        takes = True
     for span in rated:
         asked = span.increments[0]
         interval = span.rate_interval
@@ -104,43 +111,48 @@ def payment_of(
             left -= cost * count
             if left < 0 or affordable(MONETARY, value, cost) < count:
                 return None
-            value = round_system(MONETARY, value - cost * count)
+            value = _rounded(value - cost * count)
+            takes = True
         values.append(value)
-    return Payment(balance, fee_nano, rated, values)
+    return Payment(balance, fee_nano, rated, values, takes)
 
 
-def _drafted(ledger: Ledger, balance: Balance) -> Balance:
-    """The draft's copy of a balance of the stored account."""
-    lists = ledger.own.balances
-    stored = ledger.stored.balances
-    assert lists is not None and stored is not None
-    for copy, original in zip(lists[MONETARY], stored[MONETARY], strict=True):
-        if original is balance:
-            return copy
-    raise AssertionError("the balance is one of the stored account")
+def _rounded(value: int) -> int:
+    """The system rounding of money; nearly always there is nothing to round."""
+    return half_up(value, SYSTEM_ROUNDING) if value % SYSTEM_ROUNDING else value
 
 
-def pay(ledger: Ledger, payment: Payment) -> PaidRun:
-    """Take it from the ledger's draft of the caller's account."""
-    own = ledger.own
+def drafted(account: Account, balance: Balance) -> tuple[Account, Balance]:
+    """A draft of the account in which only this money balance may be changed, and the balance's copy in it."""
+    lists = account.balances
+    assert lists is not None
+    held = lists[MONETARY]
+    draft: Account = account.__copy__()  # type: ignore[attr-defined]  # every Struct has it
+    copy = balance.copy()
+    draft.balances = {**lists, MONETARY: [copy] if len(held) == 1 else [copy if b is balance else b for b in held]}
+    return draft, copy
+
+
+def pay(account_id: str, payment: Payment) -> int:
+    """Put into the spans who has paid them, fee included. Answers what they cost together."""
     balance = payment.balance
-    found = ledger.payer(_drafted(ledger, balance), MONETARY, own)
-    values = iter(payment.values)
+    uuid, name = balance.uuid, balance.id
+    values = payment.values
+    place = total = 0
     fee: Increment | None = None
     if payment.fee_nano is not None:
-        ledger.take(found, payment.fee_nano, 1)
-        left = next(values)
+        place = 1
         if payment.fee_nano:
-            info = BalanceInfo(None, MonetaryInfo(balance.uuid, balance.id, left), own.id)
-            fee = Increment(0, payment.fee_nano, 1, info)
-    for span, left in zip(payment.rated, values, strict=True):
+            total = payment.fee_nano
+            info = BalanceInfo(None, MonetaryInfo(uuid, name, values[0]), account_id)
+            fee = Increment(0, total, 1, info)
+    for span in payment.rated:
         asked = span.increments[0]
-        if asked.cost_nano:
-            ledger.take(found, asked.cost_nano, asked.compress_factor)
-        asked.balance_info = BalanceInfo(None, MonetaryInfo(balance.uuid, balance.id, left), own.id)
+        asked.balance_info = BalanceInfo(None, MonetaryInfo(uuid, name, values[place]), account_id)
+        place += 1
+        total += span.cost_nano
         if fee is not None:
             span.increments = [fee, asked]
+            span.cost_nano += fee.cost_nano
             fee = None
-        assert found.balance.value == left, "the balance holds what was computed"
-    changed = [own.id] if found.balance.value != balance.value else []
-    return PaidRun(payment.rated, list(ledger.touched), changed)
+    return total

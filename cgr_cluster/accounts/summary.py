@@ -30,7 +30,7 @@ def summarised(account: Account, before: Account | None = None) -> AccountSummar
     out: list[BalanceSummary] = []
     gone: list[BalanceSummary] = []
     lists = account.balances or {}
-    only_money = lists.keys() <= _MONEY and earlier.keys() <= _MONEY  # most accounts
+    only_money = len(lists) == 1 and MONETARY in lists and earlier.keys() <= _MONEY  # most accounts
     for kind in _MONEY if only_money else LISTED_TYPES:
         held = lists.get(kind)
         old = earlier.get(kind)

@@ -99,7 +99,7 @@ def pieces_of_single(
 ) -> list[Piece]:
     """The pieces under one unrestricted binding: only its slots cut."""
     slots = binding.slots
-    if len(slots) == 1 and len(stops) == 1:
+    if len(stops) == 1 and (len(slots) == 1 or usage_at_start_ns >= slots[-1].start_ns):
         return [(start_ns, stops[0], binding)]
     borders = [start_ns + slot.start_ns - usage_at_start_ns for slot in slots]
     pieces: list[Piece] = []

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from cgr_cluster.accounts import debit as debits
 from cgr_cluster.accounts.types import Balance
-from cgr_cluster.events.instant import NS
+from cgr_cluster.events.instant import NS, ZERO
 from cgr_cluster.rating.types import CallDescriptor
 from cgr_cluster.rpc.errors import ApiError
 from tests.unit.accounts_world import FIXED, GERMANY, MOBILE, NOW, PREMIUM, Bank, call, money, voice, worked_example
@@ -19,9 +19,10 @@ from tests.unit.accounts_world import FIXED, GERMANY, MOBILE, NOW, PREMIUM, Bank
 TARIFF = worked_example().generation()
 
 plain = st.builds(
-    lambda whole, part: money(whole + part / 10_000_000, "PLAIN"),
+    lambda whole, part, until: money(whole + part / 10_000_000, "PLAIN", expiration_date=until),
     st.sampled_from([0, 1, 2, 50]),
     st.sampled_from([0, 5_000_000, 1_234_500, 1_234_567]),
+    st.sampled_from([ZERO, ZERO, ZERO, NOW.plus(3_600 * NS)]),
 )
 balances = st.one_of(
     plain,
@@ -41,6 +42,7 @@ calls = st.builds(
     call,
     st.integers(0, 400),
     st.sampled_from([MOBILE, FIXED, GERMANY, PREMIUM]),
+    start=st.sampled_from([NOW, NOW, NOW.plus(7_200 * NS)]),  # the last one: what is valid now has expired
     loop_index=st.sampled_from([0, 0, 1]),
     duration_index_ns=st.sampled_from([0, 100 * NS]),
     subject=st.sampled_from(["1001", "1001", "ROUND", "FREE", "CAPPED_FREE", "CAPPED_CUT"]),
