@@ -8,12 +8,12 @@ from typing import Any
 from cgr_cluster.actions import scheduler
 from cgr_cluster.actions.attach import action_plan
 from cgr_cluster.actions.membership import counts_of
-from cgr_cluster.actions.plan_runs import open_runs, wait_for
-from cgr_cluster.actions.run_slices import Wanted
+from cgr_cluster.actions.plan_runs import PlanRun, open_runs, plan_runs, rate, wait_for, with_progress
+from cgr_cluster.actions.run_slices import Wanted, shard_progress
 from cgr_cluster.actions.runs import owner_of, run_each
 from cgr_cluster.actions.schedule import is_asap, next_run
 from cgr_cluster.actions.types import ActionPlan, ActionTiming
-from cgr_cluster.engine.domain import Operation, Part, Steps, step
+from cgr_cluster.engine.domain import Operation, Part, Steps, everywhere, step
 from cgr_cluster.engine.owner import LEADER
 from cgr_cluster.events.instant import ZERO, Instant
 from cgr_cluster.events.times import format_instant, in_zone
@@ -140,6 +140,50 @@ def execute_action_plans(op: Operation, params: AttrsExecuteActionPlans) -> Step
     if failed:
         raise partially_executed()
     return "OK"
+
+
+class ArgsGetRuns(Params, go="scheduler.ArgsGetRuns"):
+    ActionPlanID: str = ""
+    Limit: int = 0
+    Offset: int = 0
+
+
+@method("SchedulerSv1.GetRuns", deadline_s=None)
+def get_runs(op: Operation, params: ArgsGetRuns) -> Steps[list[dict[str, Any]]]:
+    """A method of ours: runs that are under way and the last that have ended, the newest first. An empty list: none."""
+    runs: list[tuple[str, PlanRun]] = yield plan_runs.at(LEADER)
+    rows = [row for some in (yield everywhere(shard_progress)) for row in some]
+    zone = str(op.generation.config("general").get("default_timezone", ""))
+    wanted = [
+        (run_id, with_progress(run_id, run, rows))
+        for run_id, run in reversed(runs)
+        if params.ActionPlanID in ("", run.wanted.plan_id)
+    ]
+    wanted = wanted[max(params.Offset, 0) :]
+    if params.Limit > 0:
+        wanted = wanted[: params.Limit]
+    return [_run_json(run_id, run, op.now_ns, zone) for run_id, run in wanted]
+
+
+def _run_json(run_id: str, run: PlanRun, now_ns: int, zone: str) -> dict[str, Any]:
+    def time(at_ns: int) -> str:
+        return format_instant(in_zone(at_ns, zone) if at_ns else ZERO)
+
+    return {
+        "RunID": run_id,
+        "ActionPlanID": run.wanted.plan_id,
+        "ActionTimingUUID": run.timing_id,
+        "ActionsID": run.wanted.actions_id,
+        "Status": run.state,
+        "ScheduledTime": time(run.due_ns),
+        "StartTime": time(run.started_ns),
+        "EndTime": time(run.ended_ns),
+        "Accounts": run.accounts,
+        "Done": run.done,
+        "Failed": run.failed,
+        "Skipped": run.skipped,
+        "AccountsPerSecond": round(rate(run, now_ns), 1),
+    }
 
 
 # --- the queue ---------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""`cgr-cluster status`: how a node is, in one page: CoreSv1.Status, /health and /metrics."""
+"""`cgr-cluster status`: how a node is, in one page: CoreSv1.Status, /health, /metrics and runs of action plans."""
 
 from __future__ import annotations
 
@@ -95,6 +95,20 @@ def table(status: dict[str, Any], healthy: bool, health: dict[str, Any], metrics
     return "\n".join(lines)
 
 
+def run_lines(runs: list[dict[str, Any]]) -> list[str]:
+    """Runs of action plans, a line each: what is under way, and the last that has ended."""
+    shown = [run for run in runs if run["Status"] != "ENDED"] + [run for run in runs if run["Status"] == "ENDED"][:1]
+    lines = [f"  {'runs of action plans':30} {'status':8} {'through':>10} {'of':>10} {'failed':>8} {'a second':>10}"]
+    for run in shown:
+        through = run["Done"] + run["Failed"] + run["Skipped"]
+        name = f"{run['ActionPlanID']} {run['ActionsID']}" if run["ActionPlanID"] else "tasks"
+        lines.append(
+            f"  {name:30} {run['Status'].lower():8} {through:10} {run['Accounts']:10} {run['Failed']:8} "
+            f"{run['AccountsPerSecond']:10.0f}"
+        )
+    return lines if shown else []
+
+
 def run(options: argparse.Namespace) -> int:
     try:
         address = parse_address(options.address)
@@ -108,11 +122,13 @@ def run(options: argparse.Namespace) -> int:
     try:
         with Client(address, HTTP_TIMEOUT_S) as client:
             status = client.call("CoreSv1.Status", {})
+            runs = client.call("SchedulerSv1.GetRuns", {})
     except CallFailedError as error:
-        print(f"cgr-cluster status: CoreSv1.Status answers {error}", file=sys.stderr)
+        print(f"cgr-cluster status: the node answers {error}", file=sys.stderr)
         return 1
     if options.json:
-        print(json.dumps({"status": status, "healthy": code == 200, "health": health, "metrics": metrics}, indent=1))
+        found = {"status": status, "healthy": code == 200, "health": health, "metrics": metrics, "runs": runs}
+        print(json.dumps(found, indent=1))
     else:
-        print(table(status, code == 200, health, metrics))
+        print("\n".join([table(status, code == 200, health, metrics), *run_lines(runs)]))
     return 0 if code == 200 else 1

@@ -1,0 +1,80 @@
+"""A run of an action plan on a real node whose processes are killed with -9, and that is stopped, in the middle: every
+account is paid once (spec 20 §6.2; design 9, invariant 17)."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster.node_rig import Client, NodeRig, wait_until
+
+pytestmark = pytest.mark.cluster
+ACCOUNTS = 4000
+CONFIG = """
+[schedulers]
+enabled = true
+[rals]
+enabled = true
+[apiers]
+enabled = true
+"""
+
+
+def write_plan(folder: Path, time: str) -> str:
+    folder.mkdir()
+    (folder / "Actions.csv").write_text("FEE,*topup,,,MAIN,*monetary,,,,,,,1,10,,,10\n")
+    (folder / "Timings.csv").write_text(f"TM,*any,1,1,*any,{time}\n")
+    (folder / "ActionPlans.csv").write_text("AP,FEE,TM,10\n")
+    (folder / "AccountActions.csv").write_text("".join(f"cgrates.org,a{n},AP,,,\n" for n in range(ACCOUNTS)))
+    return str(folder)
+
+
+def run(node: NodeRig) -> dict[str, Any]:
+    """The newest run; empty while the node cannot say."""
+    with contextlib.suppress(OSError, ValueError):
+        answer = node.call("SchedulerSv1.GetRuns", {"Limit": 1})
+        if answer["result"]:
+            found: dict[str, Any] = answer["result"][0]
+            return found
+    return {}
+
+
+def goes_on(node: NodeRig, share: float) -> None:
+    """Wait until so much of the accounts is paid."""
+    wait_until(lambda: run(node).get("Done", 0) >= share * ACCOUNTS, f"{share:.0%} of the accounts")
+    assert run(node)["Status"] != "ENDED"
+
+
+def paid(node: NodeRig) -> set[float]:
+    accounts = node.ok("APIerSv2.GetAccounts", {})
+    assert len(accounts) == ACCOUNTS
+    return {sum(b["Value"] for b in (account["BalanceMap"] or {}).get("*monetary", ())) for account in accounts}
+
+
+def test_a_run_pays_every_account_once_whatever_is_killed(tmp_path: Path) -> None:
+    with NodeRig(workers=2, config=CONFIG) as node:
+        node.ok("APIerSv1.LoadTariffPlanFromFolder", {"FolderPath": write_plan(tmp_path / "plan", "00:00:00")})
+        caller = Client(node.port)
+        caller.send("SchedulerSv1.ExecuteActions", {"ActionPlanID": "AP"})
+        for share, victims in ((0.05, ["worker-0"]), (0.3, ["worker-1", "log"])):
+            goes_on(node, share)
+            for victim in victims:
+                node.kill(victim)
+        assert caller.receive()["result"] == "OK"
+        caller.close()
+        assert run(node)["Done"] == ACCOUNTS
+        assert paid(node) == {1}
+
+
+def test_a_run_goes_on_after_a_stop(tmp_path: Path) -> None:
+    with NodeRig(workers=2, config=CONFIG) as node:
+        node.ok("APIerSv1.LoadTariffPlanFromFolder", {"FolderPath": write_plan(tmp_path / "plan", "+100ms")})
+        goes_on(node, 0.1)
+        assert node.stop() == 0
+        node.start(workers=3)  # shards are shared out anew
+        wait_until(lambda: run(node).get("Status") == "ENDED", "the run to end")
+        assert run(node)["Done"] == ACCOUNTS
+        assert paid(node) == {1}
