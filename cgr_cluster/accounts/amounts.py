@@ -7,10 +7,9 @@ type yet (an action's Units, a trigger's threshold) are kept in nano and convert
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_UP, Context, Decimal
 from fractions import Fraction
 
-from cgr_cluster.rpc.errors import ApiError
+from cgr_cluster.events.amounts import GRAINS, NANO
 
 MONETARY = "*monetary"
 VOICE = "*voice"
@@ -19,13 +18,8 @@ SMS = "*sms"
 MMS = "*mms"
 GENERIC = "*generic"
 
-NANO = 1_000_000_000  # grains of money in one currency unit
-GRAINS = 100_000  # grains of a unit balance in one unit
 NANO_PER_GRAIN = NANO // GRAINS
 SYSTEM_ROUNDING = 10_000  # nano: adding and subtracting money rounds to 5 decimals
-MAX_UNITS = 10**15  # a parameter beyond it is refused before any effect (design 10)
-
-_EXACT = Context(prec=60)
 
 
 def scale_of(balance_type: str) -> int:
@@ -43,14 +37,6 @@ def half_up(amount: int, step: int) -> int:
 def round_system(balance_type: str, value: int) -> int:
     """The system rounding of a balance after an addition (5 decimals). Unit balances are at that grain already."""
     return half_up(value, SYSTEM_ROUNDING) if balance_type == MONETARY else value
-
-
-def nano_of(number: float | int | Decimal) -> int:
-    """A number of the API in nano, half up. Raises `ApiError` beyond 10^15 units."""
-    value = Decimal(repr(number)) if isinstance(number, float) else Decimal(number)
-    if not value.is_finite() or abs(value) > MAX_UNITS:
-        raise ApiError(f"amount out of range: {number}")
-    return int((value * NANO).quantize(Decimal(1), ROUND_HALF_UP, _EXACT))
 
 
 def to_grain(balance_type: str, nano: int) -> int:

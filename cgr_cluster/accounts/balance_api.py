@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from cgr_cluster.accounts.amounts import nano_of
 from cgr_cluster.accounts.balance_fields import FlatBalance, given_fields, read_balance, with_timings
 from cgr_cluster.accounts.joining import join_groups
 from cgr_cluster.accounts.shared_groups import joined
@@ -19,6 +18,7 @@ from cgr_cluster.actions.transfers import Credit, Target, TargetUnknownError
 from cgr_cluster.actions.types import Action, ActionGroup, BalanceFilter, ValueFormula
 from cgr_cluster.engine.domain import Operation, Part, Steps, step
 from cgr_cluster.engine.owner import Owner
+from cgr_cluster.events.amounts import nano_of
 from cgr_cluster.rpc.errors import ApiError, missing, not_found, partially_executed, require, server_error
 from cgr_cluster.rpc.owners import account
 from cgr_cluster.rpc.registry import Params, method

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from msgspec.structs import replace
 
-from cgr_cluster.accounts.amounts import nano_of
 from cgr_cluster.accounts.types import IdSet
 from cgr_cluster.accounts.zero_subject import ZERO_PREFIX
 from cgr_cluster.actions.types import BalanceFilter, ValueFormula
 from cgr_cluster.engine.domain import GenerationView
+from cgr_cluster.events.amounts import nano_of
 from cgr_cluster.events.instant import NS
+from cgr_cluster.events.nesting import read_json
 from cgr_cluster.events.values import bool_of, float_of, text_of, time_of
 from cgr_cluster.rating.reference import StoredTiming
 from cgr_cluster.rpc.errors import ApiError, not_found
@@ -50,7 +50,7 @@ def weight_of(value: Any, now_ns: int) -> float:
 def _factors(value: Any) -> dict[str, float]:
     if isinstance(value, str):
         try:
-            value = json.loads(value)
+            value = read_json(value)
         except ValueError as error:
             raise ApiError(str(error)) from None
     if not isinstance(value, dict):

@@ -7,7 +7,7 @@ paying account has triggers or counters, its hook says how far a division may go
 
 from __future__ import annotations
 
-from cgr_cluster.accounts.amounts import GENERIC, GRAINS, MONETARY, NANO, NANO_PER_GRAIN, VOICE, nano_of, to_nano
+from cgr_cluster.accounts.amounts import GENERIC, MONETARY, NANO_PER_GRAIN, VOICE, to_nano
 from cgr_cluster.accounts.expiry import removes_expired
 from cgr_cluster.accounts.hooks import Consumption, Subject
 from cgr_cluster.accounts.increments import add_increment, cut_span
@@ -18,6 +18,7 @@ from cgr_cluster.accounts.taking import Taker
 from cgr_cluster.accounts.types import Account
 from cgr_cluster.accounts.zero_subject import free_step_ns, own_subject
 from cgr_cluster.engine.domain import GenerationView
+from cgr_cluster.events.amounts import GRAINS, NANO, nano_of
 from cgr_cluster.events.instant import Instant
 from cgr_cluster.rating.rate import connect_fee_nano, rate
 from cgr_cluster.rating.rounding import round_nano

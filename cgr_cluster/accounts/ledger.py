@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from cgr_cluster.accounts.amounts import GRAINS, MONETARY, SYSTEM_ROUNDING, exact_factor, round_system
+from cgr_cluster.accounts.amounts import MONETARY, SYSTEM_ROUNDING, exact_factor, round_system
 from cgr_cluster.accounts.expiry import remove_expired
 from cgr_cluster.accounts.hooks import HookOf, TriggerHook
 from cgr_cluster.accounts.types import DEFAULT_ID, Account, Balance
+from cgr_cluster.events.amounts import GRAINS
 
 ReadAccount = Callable[[str], "Account | None"]
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import msgspec
 
-from cgr_cluster.accounts.amounts import nano_of, to_grain
+from cgr_cluster.accounts.amounts import to_grain
 from cgr_cluster.accounts.types import Account, Balance, CounterFilter, IdSet, UnitCounter
 from cgr_cluster.actions.types import ActionTrigger, BalanceFilter, ValueFormula
+from cgr_cluster.events.amounts import nano_of
 from cgr_cluster.events.instant import ZERO, Instant
 from cgr_cluster.events.times import parse_rfc3339
 from cgr_cluster.rating.types import Timing

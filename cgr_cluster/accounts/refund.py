@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cgr_cluster.accounts.amounts import GENERIC, MONETARY, NANO
+from cgr_cluster.accounts.amounts import GENERIC, MONETARY
 from cgr_cluster.accounts.debit import Setting, take_counted
 from cgr_cluster.accounts.expiry import removes_expired
 from cgr_cluster.accounts.hooks import Consumption, Subject
 from cgr_cluster.accounts.ledger import Drafts, Payer, units_of
 from cgr_cluster.accounts.types import Account
+from cgr_cluster.events.amounts import NANO
 from cgr_cluster.rating.types import CallDescriptor, Increment, UnitInfo
 
 

@@ -17,6 +17,7 @@ from cgr_cluster.accounts.steps import (
 from cgr_cluster.accounts.types import Account
 from cgr_cluster.engine.domain import Operation, Part, StepDef, Steps, step
 from cgr_cluster.engine.owner import Owner, account_owner
+from cgr_cluster.events.amounts import nano_of
 from cgr_cluster.events.descriptor import descriptor_of_event
 from cgr_cluster.events.instant import ZERO, Instant
 from cgr_cluster.events.values import bool_of
@@ -25,7 +26,6 @@ from cgr_cluster.rating.call_cost import call_cost
 from cgr_cluster.rating.event_cost import event_cost_of
 from cgr_cluster.rating.params import CallDescriptorParams, descriptor_of
 from cgr_cluster.rating.rate import check_usage
-from cgr_cluster.rating.rounding import nano_of
 from cgr_cluster.rating.types import CallCost, CallDescriptor, Increment
 from cgr_cluster.rpc.errors import ApiError, server_error
 from cgr_cluster.rpc.owners import account

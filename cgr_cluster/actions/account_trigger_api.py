@@ -6,7 +6,6 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from cgr_cluster.accounts.amounts import nano_of
 from cgr_cluster.accounts.balance_fields import id_set
 from cgr_cluster.accounts.types import Account
 from cgr_cluster.actions import counters
@@ -17,6 +16,7 @@ from cgr_cluster.actions.trigger_api import default_zone
 from cgr_cluster.actions.types import ActionTrigger, BalanceFilter
 from cgr_cluster.actions.wire import trigger_json
 from cgr_cluster.engine.domain import Part
+from cgr_cluster.events.amounts import nano_of
 from cgr_cluster.events.times import parse_time
 from cgr_cluster.rpc.errors import missing, not_found, require, server_error
 from cgr_cluster.rpc.owners import account

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from cgr_cluster.accounts import operations
-from cgr_cluster.accounts.amounts import MONETARY, nano_of, number_of, to_nano
+from cgr_cluster.accounts.amounts import MONETARY, number_of, to_nano
 from cgr_cluster.accounts.types import DEFAULT_ID, Account, Balance
 from cgr_cluster.actions import calling_types, cdrlog, outside_effects, publish
 from cgr_cluster.actions.dynamic import DYNAMIC, run_dynamic
@@ -22,6 +22,9 @@ from cgr_cluster.actions.transfers import Credit, Target
 from cgr_cluster.actions.triggers import Changed, means
 from cgr_cluster.actions.types import Action, ActionTrigger, BalanceFilter
 from cgr_cluster.cdrs.session_cost_filters import cost_filter_of
+from cgr_cluster.events.amounts import nano_of
+from cgr_cluster.events.nesting import read_json
+from cgr_cluster.events.values import float_of
 from cgr_cluster.rpc.errors import ApiError
 
 if TYPE_CHECKING:
@@ -41,8 +44,8 @@ def _add(run: Run, action: Action, place: int, amount: int, **reset: bool) -> No
 def _with_factors(wanted: BalanceFilter, extra: str) -> BalanceFilter:
     """A new balance's Factors may come from ExtraParameters as JSON."""
     try:
-        factors = {str(name): float(value) for name, value in json.loads(extra).items()}
-    except (ValueError, TypeError, AttributeError):
+        factors = {str(name): float_of(value) for name, value in read_json(extra).items()}
+    except (ValueError, AttributeError, ApiError):
         return wanted
     return replace(wanted, factors=factors)
 
@@ -133,7 +136,7 @@ def transfer_balance(run: Run, action: Action, place: int) -> None:
     """20 §4.4. The destination may be in another shard: what is to know of it is asked first."""
     account, part = run.the_account(), run.part
     try:
-        extra = json.loads(action.extra_parameters)
+        extra = read_json(action.extra_parameters)
         target_account = str(extra["DestinationAccountID"])
         target_id = str(extra["DestinationBalanceID"])
         reference = extra.get("DestinationReferenceValue")
@@ -231,7 +234,7 @@ def remove_account(run: Run, action: Action, place: int) -> None:
         run.removed = True
         return
     try:
-        extra = json.loads(action.extra_parameters)
+        extra = read_json(action.extra_parameters)
         account_id = f"{run.part.tenant(str(extra.get('Tenant', '')))}:{extra['Account']}"
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ApiError(f"invalid ExtraParameters of {action.action_type}: {action.extra_parameters}") from None

@@ -8,10 +8,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from cgr_cluster.accounts.amounts import NANO, VOICE, nano_of
+from cgr_cluster.accounts.amounts import VOICE
 from cgr_cluster.actions.types import ValueFormula
+from cgr_cluster.events.amounts import NANO, nano_of
 from cgr_cluster.events.durations import parse_duration
 from cgr_cluster.events.instant import Instant
+from cgr_cluster.events.nesting import read_json
 from cgr_cluster.events.times import in_zone
 from cgr_cluster.events.values import number_text, parse_float
 from cgr_cluster.rpc.errors import ApiError
@@ -44,7 +46,7 @@ def _voice_ns(text: str) -> int:
 
 def _formula(text: str) -> ValueFormula:
     try:
-        document = json.loads(text)
+        document = read_json(text)
     except ValueError:
         raise ApiError(f"Invalid value: {text}") from None
     static = document.get("Static", 0)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from cgr_cluster.accounts import operations
-from cgr_cluster.accounts.amounts import nano_of
 from cgr_cluster.accounts.answers import account_json
 from cgr_cluster.accounts.reading import read_account
 from cgr_cluster.accounts.types import Account
@@ -20,8 +19,10 @@ from cgr_cluster.actions.calls import MAX_TRIES, AccountPost, MethodCall, Remote
 from cgr_cluster.actions.rpc_template import filled
 from cgr_cluster.actions.types import Action, BalanceFilter, ValueFormula
 from cgr_cluster.actions.wire import action_json
+from cgr_cluster.events.amounts import nano_of
 from cgr_cluster.events.event import CGREvent
 from cgr_cluster.events.instant import Instant
+from cgr_cluster.events.nesting import read_json
 from cgr_cluster.events.times import format_instant
 from cgr_cluster.events.values import parse_int, text_of
 from cgr_cluster.rpc.errors import ApiError
@@ -80,12 +81,12 @@ def rpc_of(run: Run, action: Action) -> tuple[MethodCall | RemoteCall, bool]:
     }
     text = filled(action.extra_parameters, objects)
     try:
-        wanted: dict[str, Any] = json.loads(text)
+        wanted: dict[str, Any] = read_json(text)
         address, method = str(wanted["Address"]), str(wanted["Method"])
         tries = int(wanted.get("Attempts") or 1)
     except KeyError as missing:
         raise ApiError(f"ExtraParameters of *cgr_rpc without {missing.args[0]}") from None
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise ApiError(f"invalid ExtraParameters of *cgr_rpc: {error}") from None
     params, waits = wanted.get("Params", {}), not wanted.get("Async")
     if address == INTERNAL:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from cgr_cluster.actions.amounts import number_of_nano
@@ -11,6 +10,7 @@ from cgr_cluster.actions.wire import set_text
 from cgr_cluster.engine.domain import Part
 from cgr_cluster.events.event import CGREvent
 from cgr_cluster.events.instant import Instant
+from cgr_cluster.events.nesting import read_json
 from cgr_cluster.events.rules import split_value
 from cgr_cluster.events.times import format_instant
 from cgr_cluster.events.values import number_text, text_of
@@ -41,7 +41,7 @@ def cdr_events(
     wanted: dict[str, Any] = {}
     if extra_parameters.strip():
         try:
-            wanted = dict(json.loads(extra_parameters))
+            wanted = dict(read_json(extra_parameters))
         except (ValueError, TypeError) as error:
             raise ApiError(f"invalid ExtraParameters of *cdrlog: {error}") from None
     wanted.update(extra_data or {})

@@ -7,12 +7,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from cgr_cluster.accounts.amounts import nano_of
 from cgr_cluster.accounts.balance_fields import id_set as id_set
 from cgr_cluster.actions.amounts import parse_units
 from cgr_cluster.actions.schedule import predefined
 from cgr_cluster.actions.types import Action, ActionTrigger, BalanceFilter, ValueFormula
 from cgr_cluster.engine.domain import GenerationView
+from cgr_cluster.events.amounts import nano_of
 from cgr_cluster.events.durations import parse_go_duration
 from cgr_cluster.events.values import (
     bool_of,
@@ -20,7 +20,7 @@ from cgr_cluster.events.values import (
     duration_of,
     float_of,
     parse_bool,
-    parse_float,
+    parse_int,
     text_of,
     time_of,
 )
@@ -103,7 +103,7 @@ def action_of(row: TPAction | V1TPAction, generation: GenerationView) -> Action:
     else:
         if row.Units:
             value = parse_units(row.Units, row.BalanceType)
-        weight = parse_float(row.BalanceWeight) if row.BalanceWeight else None
+        weight = float_of(row.BalanceWeight) if row.BalanceWeight else None
         filters = tuple(part.strip() for part in row.Filters.split(";") if part.strip())
     blocker = _optional_bool(row.BalanceBlocker)
     disabled = _optional_bool(row.BalanceDisabled)
@@ -137,8 +137,8 @@ def _numbers(text: str) -> tuple[int, ...]:
     out = []
     for part in text.split(";"):
         try:
-            out.append(int(part))
-        except ValueError:
+            out.append(parse_int(part))
+        except ApiError:
             continue
     return tuple(out)
 

@@ -12,11 +12,11 @@ class NotMadeError(ApiError):
     """Why the account could not be made. SessionS answers it without prefix at authorize (30.3)."""
 
 
-def make_account(op: Operation, section: str, tenant: str, account: str) -> Steps[None]:
-    """Run the action groups of `schedulers.dynaprepaid_actionplans` on an account, plan by plan, timings by weight, for the
-    service with that section of the configuration. Raises NotMadeError: `MANDATORY_IE_MISSING: [connIDs]` when the
-    section has no `scheduler_conns`, `NOT_FOUND` for a plan that is not there. A group that fails is logged."""
-    if not op.generation.config(section).get("scheduler_conns"):
+def make_account(op: Operation, connected: object, tenant: str, account: str) -> Steps[None]:
+    """Run the action groups of `schedulers.dynaprepaid_actionplans` on an account, plan by plan, timings by weight.
+    `connected`: the `scheduler_conns` of the service that asks. Raises NotMadeError: `MANDATORY_IE_MISSING: [connIDs]`
+    without any, `NOT_FOUND` for a plan that is not there. A group that fails is logged."""
+    if not connected:
         raise NotMadeError(missing(["connIDs"]).text)
     runs = []
     for plan_id in op.generation.config("schedulers").get("dynaprepaid_actionplans") or []:

@@ -27,6 +27,8 @@ PREDEFINED = (
 )  # fmt: skip
 
 _EPOCH = datetime(1970, 1, 1)
+_FIRST_S = int((datetime(1, 1, 2) - _EPOCH).total_seconds())  # a day from the ends: clocks have offsets
+_LAST_S = int((datetime(LAST_YEAR + 1, 1, 2) - _EPOCH).total_seconds())
 _CLOCK = re.compile(r"([0-9]{1,2}|\*):([0-9]{1,2}|\*):([0-9]{1,2}|\*)")
 
 
@@ -82,7 +84,9 @@ def next_run(timing: Timing | None, after_ns: int, zone: str) -> int | None:
         return after_ns + delay_ns
     if clock is None:
         return None
-    after_s = after_ns // NS
+    after_s = max(after_ns // NS, _FIRST_S)
+    if after_s >= _LAST_S:
+        return None
     # Search with the offset of `after`; where the clock changes on the way, with the offset found there.
     first = None
     offset = offset_at(after_s, zone)

@@ -21,7 +21,7 @@ from cgr_cluster.rpc.errors import ApiError, missing, not_found, partially_execu
 from cgr_cluster.rpc.owners import LEADER_RULE, account
 from cgr_cluster.rpc.registry import Params, method
 
-MAX_REPLAYED = 10_000  # runs of one replay of an interval
+MAX_REPLAYED = 2_000  # runs of one replay of an interval: a day and a half of a plan that runs every minute
 SCHEDULER = "*scheduler"
 
 

@@ -8,7 +8,6 @@ time, so it is a division), the debit goes that far at once, and `taken` evaluat
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterator
 from typing import Protocol
@@ -24,6 +23,7 @@ from cgr_cluster.actions import counters
 from cgr_cluster.actions.types import Action, ActionTrigger, BalanceFilter
 from cgr_cluster.engine.domain import GenerationView
 from cgr_cluster.events.instant import Instant
+from cgr_cluster.events.nesting import read_json
 
 logger = logging.getLogger("cgr_cluster.actions")
 
@@ -87,7 +87,7 @@ def means(action: Action, trigger: ActionTrigger) -> bool:
     if wanted.type is not None and wanted.type != (trigger.balance.type or ""):
         return False
     try:
-        extra = json.loads(action.extra_parameters or "{}")
+        extra = read_json(action.extra_parameters or "{}")
     except ValueError:
         extra = {}
     if not isinstance(extra, dict):

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import msgspec
 
-from cgr_cluster.accounts.amounts import NANO, nano_of
 from cgr_cluster.cdrs.json_syntax import json_error
 from cgr_cluster.cdrs.types import CDR, DEFAULT_RUN, NOT_RATED_NANO, VOICE
 from cgr_cluster.engine.domain import GenerationView
+from cgr_cluster.events.amounts import NANO, nano_of
 from cgr_cluster.events.durations import format_duration, parse_duration
 from cgr_cluster.events.instant import ZERO, Instant
+from cgr_cluster.events.nesting import read_json
 from cgr_cluster.events.times import format_instant, parse_time
 from cgr_cluster.events.values import bool_of, cannot_convert, duration_of, json_text, parse_float, parse_int, text_of
 from cgr_cluster.rating.answers import event_cost_json
@@ -87,10 +87,7 @@ def read_time(value: Any, now_ns: int, zone: str) -> Instant:
 
 
 def read_usage(value: Any) -> int:
-    usage_ns = duration_of(value)
-    if not -INT64_END <= usage_ns < INT64_END:
-        raise cannot_convert(value, "time.Duration")
-    return usage_ns
+    return duration_of(value)
 
 
 def read_cost(value: Any) -> int:
@@ -104,15 +101,6 @@ def read_cost(value: Any) -> int:
             value = parse_duration(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise cannot_convert(value, "float64")
-    return cost_nano_of(value)
-
-
-def cost_nano_of(value: float) -> int:
-    """A number of the API in nano. Raises ApiError beyond what `nano_of` takes."""
-    if isinstance(value, float) and math.isfinite(value):
-        nano = round(value * NANO)
-        if nano / NANO == value and -(1 << 53) < nano < (1 << 53):
-            return nano
     return nano_of(value)
 
 
@@ -123,8 +111,8 @@ def read_cost_details(value: Any) -> EventCost | None:
         if not value:
             raise cannot_convert(value, "EventCost")
         try:
-            value = msgspec.json.decode(value)
-        except msgspec.DecodeError as error:
+            value = read_json(value)
+        except ValueError as error:
             raise ApiError(json_error(value) or str(error)) from None
         if value is None:
             return None

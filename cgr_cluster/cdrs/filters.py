@@ -8,9 +8,8 @@ from typing import Any
 
 import msgspec
 
-from cgr_cluster.accounts.amounts import NANO
-from cgr_cluster.cdrs.conversion import cost_nano_of
 from cgr_cluster.cdrs.queries import ORDERS, Bound, CdrQuery, CostIs, Extra, Nothing, OneOf, Prefix, Test, time_column
+from cgr_cluster.events.amounts import NANO, nano_of
 from cgr_cluster.events.durations import parse_duration
 from cgr_cluster.events.times import parse_time
 from cgr_cluster.events.values import float_of, int_of
@@ -218,7 +217,7 @@ def _list_tests(params: RPCCDRsFilter) -> list[Test]:
             tests.append(Prefix(tuple(prefixes), negated))
     for costs, negated in ((params.Costs, False), (params.NotCosts, True)):
         if costs:
-            tests.append(CostIs(tuple(cost_nano_of(cost) for cost in costs), negated))
+            tests.append(CostIs(tuple(nano_of(cost) for cost in costs), negated))
     for fields, negated in ((params.ExtraFields, False), (params.NotExtraFields, True)):
         tests += [Extra(name, value, negated) for name, value in (fields or {}).items()]
     return tests

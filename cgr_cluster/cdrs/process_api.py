@@ -8,7 +8,6 @@ from msgspec.structs import replace
 
 from cgr_cluster.accounts.steps import refund_rounding
 from cgr_cluster.cdrs.conversion import (
-    cost_nano_of,
     defaults_of,
     event_json,
     event_of_cdr,
@@ -21,6 +20,7 @@ from cgr_cluster.cdrs.stages import Stages, configured, stages_of
 from cgr_cluster.cdrs.types import CDR, SessionCost
 from cgr_cluster.engine.domain import Operation, Steps
 from cgr_cluster.engine.owner import Owner, registry_owner
+from cgr_cluster.events.amounts import nano_of
 from cgr_cluster.events.durations import parse_duration
 from cgr_cluster.events.event import CGREvent
 from cgr_cluster.events.instant import ZERO, Instant
@@ -160,7 +160,7 @@ def process_cdr(op: Operation, params: CDRWithAPIOpts) -> Steps[str]:
         params.Partial,
         params.PreRated,
         params.CostSource,
-        cost_nano_of(params.Cost),
+        nano_of(params.Cost),
         read_cost_details(params.CostDetails),
     )
     return (yield from _process_record(op, cdr, params.APIOpts))
@@ -217,7 +217,7 @@ def process_external_cdr(op: Operation, params: ExternalCDRWithAPIOpts) -> Steps
         False,
         params.PreRated,
         params.CostSource,
-        cost_nano_of(params.Cost),
+        nano_of(params.Cost),
         read_cost_details(params.CostDetails or None),
     )
     return (yield from _process_record(op, cdr, params.APIOpts))

@@ -120,7 +120,7 @@ def _debit(op: Operation, cdr: CDR) -> Steps[CallCost]:
     except ApiError as error:
         if cdr.request_type != "*dynaprepaid" or error.text != "ACCOUNT_NOT_FOUND":
             raise
-    yield from make_account(op, "cdrs", cdr.tenant, cdr.account)
+    yield from make_account(op, op.generation.config("cdrs").get("scheduler_conns"), cdr.tenant, cdr.account)
     cost = yield command
     return cost
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from cgr_cluster.config.settings import OPEN_MAPS, Config, defaults
 from cgr_cluster.config.value_checks import check_values
+from cgr_cluster.events.nesting import read_json
 from cgr_cluster.rpc.errors import ApiError
 
 _TEXT_OR_COMMENT = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
@@ -35,12 +36,14 @@ def parse_text(text: str) -> dict[str, Any]:
     plain = _TEXT_OR_COMMENT.sub(lambda found: found.group() if found.group()[0] == '"' else " ", text)
     plain = _TEXT_OR_COMMA.sub(lambda found: found.group(1) or found.group(2), plain)
     try:
-        document = json.loads(plain)
+        document = read_json(plain)
     except json.JSONDecodeError as error:
         rest = plain[error.pos :].strip()
         if not rest or rest.startswith('"'):
             raise ApiError("unexpected EOF") from None
         raise ApiError(f"invalid character '{rest[0]}' looking for beginning of value") from None
+    except ValueError as error:
+        raise ApiError(str(error)) from None
     if document is None:
         return {}
     if not isinstance(document, dict):

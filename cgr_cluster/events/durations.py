@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from cgr_cluster.events.integers import read_int
 from cgr_cluster.rpc.errors import ApiError
 
 NS_PER_UNIT = {
@@ -80,7 +81,7 @@ def parse_go_duration(text: str) -> int:
         unit_ns = NS_PER_UNIT.get(unit)
         if unit_ns is None:
             raise ApiError(f"time: unknown unit {quote(unit)} in duration {quote(text)}")
-        total += int(whole or "0") * unit_ns
+        total += read_int(whole) * unit_ns
         if fraction:
             total += int(fraction[:18]) * unit_ns // 10 ** len(fraction[:18])
         if total > MAX_NS + negative:
@@ -99,7 +100,7 @@ def parse_duration(text: str) -> int:
         return UNLIMITED_NS
     if _PLAIN_NUMBER.fullmatch(text):
         whole = text.partition(".")[0]
-        value = int(whole) if whole.strip("+-") else 0
+        value = read_int(whole)
         if not -MAX_NS - 1 <= value <= MAX_NS:
             raise _invalid(text + "ns")
         return value

@@ -14,6 +14,7 @@ import msgspec
 
 from cgr_cluster.events.durations import Duration, format_duration, parse_duration
 from cgr_cluster.events.instant import Instant
+from cgr_cluster.events.integers import read_int
 from cgr_cluster.events.times import format_instant, parse_time
 from cgr_cluster.rpc.errors import ApiError
 
@@ -79,7 +80,7 @@ def parse_int(text: str, function: str = "ParseInt") -> int:
     range`); `function` is `Atoi` where the chapter says so."""
     if not _INTEGER.fullmatch(text):
         raise _syntax(function, text)
-    value = int(text)
+    value = read_int(text)
     if not -(1 << 63) <= value < (1 << 63):
         raise _range(function, text)
     return value
@@ -138,11 +139,13 @@ def cannot_convert(value: Any, kind: str) -> ApiError:
 
 
 def duration_of(value: Any) -> int:
-    """Nanoseconds: a number (fraction cut), or a duration text. Raises ApiError for the rest."""
+    """Nanoseconds: a number (fraction cut), or a duration text. Raises ApiError for the rest, also beyond 64 bits."""
     if isinstance(value, str):
         return parse_duration(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return int(value) if not isinstance(value, float) or math.isfinite(value) else 0
+        whole = int(value)
+        if -(1 << 63) <= whole < (1 << 63):
+            return whole
     raise cannot_convert(value, "time.Duration")
 
 
@@ -167,9 +170,12 @@ def bool_of(value: Any) -> bool:
 
 
 def float_of(value: Any) -> float:
-    """A number or numeric text."""
+    """A number or numeric text; finite, since it is stored and computed with."""
     if isinstance(value, str):
-        return parse_float(value)
+        number = parse_float(value)
+        if not math.isfinite(number):
+            raise _syntax("ParseFloat", value)
+        return number
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     raise cannot_convert(value, "float64")

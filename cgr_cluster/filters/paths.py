@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from cgr_cluster.events.rules import Nested, Rule, Value, parse_rule
-from cgr_cluster.events.values import text_of
+from cgr_cluster.events.values import parse_int, text_of
 from cgr_cluster.filters.view import View
 from cgr_cluster.rpc.errors import ApiError
 
@@ -174,10 +174,7 @@ def walk(value: Any, steps: list[str]) -> Any:
         elif isinstance(value, list) and index is not None:
             if "|" in index:
                 return MISSING  # two steps in one: only message trees of agents have such
-            try:
-                at = int(index)
-            except ValueError:
-                raise ApiError(f'strconv.Atoi: parsing "{index}": invalid syntax') from None
+            at = parse_int(index, "Atoi")
             value = value[at] if 0 <= at < len(value) else MISSING
         elif value is None:
             return MISSING

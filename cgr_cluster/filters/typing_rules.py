@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timezone
 from decimal import Decimal
+from math import isfinite
 from typing import NamedTuple
 
+from cgr_cluster.events.calendar import calendar
 from cgr_cluster.events.durations import Duration, parse_duration
 from cgr_cluster.events.instant import Instant
+from cgr_cluster.events.integers import read_int
 from cgr_cluster.events.times import parse_time
 from cgr_cluster.rpc.errors import ApiError
 
-_INTEGER = re.compile(r"[+-]?\d+\Z")
-_FLOAT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\Z")
+_INTEGER = re.compile(r"[+-]?[0-9]+\Z")
+_FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\Z")
 _BOOLS = {
     **dict.fromkeys(("t", "T", "true", "TRUE", "True"), True),
     **dict.fromkeys(("f", "F", "false", "FALSE", "False"), False),
@@ -33,12 +35,12 @@ def typed(text: str, now_ns: int, zone: str = "UTC") -> Typed:
     `now_ns` is for relative times (`+1h`), `zone` for times that name none."""
     if not text:
         return Typed("text", text)
-    if _INTEGER.match(text) and -(1 << 63) <= int(text) < 1 << 63:
-        return Typed("number", int(text))
+    if _INTEGER.match(text) and -(1 << 63) <= (number := read_int(text)) < 1 << 63:
+        return Typed("number", number)
     if text in _BOOLS:
         return Typed("bool", _BOOLS[text])
-    if _FLOAT.match(text):
-        return Typed("number", float(text))
+    if _FLOAT.match(text) and isfinite(double := float(text)):
+        return Typed("number", double)
     try:
         return Typed("time", parse_time(text, now_ns, zone))
     except ApiError:
@@ -83,7 +85,10 @@ def _printed(side: Typed) -> str:
 
 def printed(at: Instant) -> str:
     """A time as errors show it: `2024-01-01 00:00:00 +0000 UTC`."""
-    return f"{datetime.fromtimestamp(at.seconds, timezone.utc):%Y-%m-%d %H:%M:%S} +0000 UTC"
+    days, second = divmod(at.seconds, 86_400)
+    year, month, day, _ = calendar(days)
+    clock = f"{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}"
+    return f"{year:04d}-{month:02d}-{day:02d} {clock} +0000 UTC"
 
 
 def _float_text(number: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from http.client import HTTPException
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -21,8 +22,8 @@ def read_key(path: str) -> bytes:
         try:
             with open(path, "rb") as file:
                 return file.read(LONGEST)
-        except OSError as error:
-            raise ApiError(f"open {path}: {(error.strerror or 'unreadable').lower()}") from None
+        except (OSError, ValueError) as error:  # the latter: a NUL in the path
+            raise ApiError(f"open {path}: {(getattr(error, 'strerror', '') or 'unreadable').lower()}") from None
     now = time.monotonic()
     kept = _kept.get(path)
     if kept is not None and now - kept[0] < KEPT_S:
@@ -30,7 +31,7 @@ def read_key(path: str) -> bytes:
     try:
         with urlopen(path, timeout=TIMEOUT_S) as answer:
             pem: bytes = answer.read(LONGEST)
-    except (URLError, OSError, ValueError) as error:
+    except (URLError, OSError, ValueError, HTTPException) as error:
         raise ApiError(f'Get "{path}": {getattr(error, "reason", error)}') from None
     if len(_kept) >= _MOST_KEPT:
         _kept.clear()

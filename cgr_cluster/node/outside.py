@@ -7,7 +7,7 @@ value or raises ApiError. It may run twice for one operation (after a crash), so
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -30,28 +30,40 @@ def read_folder(path: str) -> dict[str, bytes]:
             if entry.name.endswith(".csv")
         }
     root = Path(path)
-    if not root.is_dir():
+    if not _is_folder(root):
         raise ApiError("INVALID_PATH")
     files = {}
     try:
-        for folder, _, names in os.walk(root):
-            for name in names:
-                if name.endswith(".csv"):
-                    file = Path(folder, name)
-                    files[str(file.relative_to(root))] = file.read_bytes()
+        for file in _csv_files(root):
+            files[str(file.relative_to(root))] = file.read_bytes()
     except OSError as error:
         raise ApiError(f"SERVER_ERROR: {error.strerror}: {error.filename}") from None
     return files
 
 
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # a name that is too long, or has a NUL in it
+        return False
+
+
+def _csv_files(root: Path) -> Iterator[Path]:
+    """Regular files only: a pipe of such a name would never end."""
+    for folder, _, names in os.walk(root):
+        for name in names:
+            if name.endswith(".csv") and (file := Path(folder, name)).is_file():
+                yield file
+
+
 def folder_bytes(path: str) -> int:
     """How much `read_folder` would read."""
-    if path in PACKAGED_PLANS:
-        return 0  # small
+    if path in PACKAGED_PLANS or not _is_folder(Path(path)):
+        return 0  # small, or reading it says what is wrong
     try:
-        return sum(file.stat().st_size for file in Path(path).rglob("*.csv"))
+        return sum(file.stat().st_size for file in _csv_files(Path(path)))
     except OSError:
-        return 0  # reading it says what is wrong
+        return 0
 
 
 def write_folder(path: str, files: dict[str, bytes]) -> None:
@@ -61,6 +73,8 @@ def write_folder(path: str, files: dict[str, bytes]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for name, data in files.items():
             (folder / name).write_bytes(data)
+    except ValueError as error:  # a NUL in the path
+        raise ApiError(f"SERVER_ERROR: {error}: {path}") from None
     except OSError as error:
         raise ApiError(f"SERVER_ERROR: {error.strerror}: {error.filename}") from None
 

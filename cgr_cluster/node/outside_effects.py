@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import smtplib
 import socket
-import urllib.error
 import urllib.request
 from email.message import EmailMessage
+from http.client import HTTPException
 
 from cgr_cluster.rpc.errors import ApiError
 
@@ -47,7 +47,7 @@ def json_rpc(address: str, transport: str, method: str, params: str) -> str:
     try:
         answer = json.loads(_post(address, request) if transport == "*http_jrpc" else _over_tcp(address, request))
         error, result = answer.get("error"), answer.get("result")
-    except (OSError, urllib.error.URLError, ValueError, AttributeError) as failure:
+    except (OSError, HTTPException, RecursionError, ValueError, AttributeError) as failure:
         raise ApiError(f"{method} at {address}: {failure}") from None
     if error:
         raise ApiError(str(error))

@@ -56,5 +56,5 @@ def read_config(path: str) -> list[str]:
         if not root.is_dir():
             raise ApiError(f'path:"{path}" is not reachable')
         return [file.read_text() for file in sorted(root.rglob("*.json"))]
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # the latter: no UTF-8, or a NUL in the path
         raise ApiError(f'path:"{path}" is not reachable: {error}') from None

@@ -7,12 +7,11 @@ so that it can be kept over generations in which neither tariffs nor configurati
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
-from functools import lru_cache
 
 import msgspec
 
 from cgr_cluster.engine.domain import GenerationView
+from cgr_cluster.events.calendar import calendar
 from cgr_cluster.events.durations import parse_duration
 from cgr_cluster.events.instant import NS, Instant
 from cgr_cluster.rating.reference import RatingPlan, RatingProfile
@@ -21,8 +20,6 @@ from cgr_cluster.rating.types import RateInterval, Rating, Slot, Timing
 ANY = "*any"
 SECOND_NS = NS
 DAY_NS = 86_400 * NS
-_EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
-_LAST_ORDINAL = date.max.toordinal()
 _MATCHES_LIMIT = 50_000  # remembered (profile, number) pairs per worker, some 20 MB; beyond it all are forgotten
 
 
@@ -35,13 +32,6 @@ class CompiledSlot:
         self.start_ns = slot.group_interval_start_ns
         self.increment_ns = slot.increment_ns
         self.price_per_ns = slot.value / slot.unit_ns
-
-
-@lru_cache(maxsize=512)
-def calendar(day: int) -> tuple[int, int, int, int]:
-    """(year, month, day of month, weekday with 0 = Sunday) of a day counted from 1970-01-01."""
-    found = date.fromordinal(min(max(day + _EPOCH_ORDINAL, 1), _LAST_ORDINAL))
-    return found.year, found.month, found.day, found.isoweekday() % 7
 
 
 class CompiledBinding:
@@ -111,7 +101,7 @@ def _effective(slot: Slot) -> Slot:
 def _time_of_day_ns(text: str) -> int:
     """`hh:mm:ss`; other texts (`*asap`, empty) are midnight."""
     parts = text.split(":")
-    if len(parts) != 3 or not all(part.isdigit() for part in parts):
+    if len(parts) != 3 or not all(part.isascii() and part.isdigit() and len(part) < 3 for part in parts):
         return 0
     return (int(parts[0]) * 3600 + int(parts[1]) * 60 + int(parts[2])) * NS
 

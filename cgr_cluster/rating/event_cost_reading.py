@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
+from cgr_cluster.events.amounts import grains_of, nano_of
 from cgr_cluster.events.instant import ZERO, Instant
 from cgr_cluster.events.times import parse_rfc3339
-from cgr_cluster.rating.rounding import nano_of
 from cgr_cluster.rating.types import (
     AccountSummary,
     BalanceCharge,
@@ -160,7 +160,7 @@ def _summary(form: _Summary | None) -> AccountSummary | None:
 
 def _balance(form: _Balance) -> BalanceSummary:
     initial, value = (
-        nano_of(amount) if form.Type == _MONETARY else round(amount * _GRAINS) for amount in (form.Initial, form.Value)
+        nano_of(amount) if form.Type == _MONETARY else grains_of(amount) for amount in (form.Initial, form.Value)
     )
     return BalanceSummary(form.UUID, form.ID, form.Type, initial, value, form.Weight, form.Disabled, form.Factors)
 
@@ -182,7 +182,7 @@ def _entry(form: _Entry) -> BalanceCharge:
     """An entry of money has no extra charge (that of units has `*none` or the key of its money) and names a balance
     (that of a pause does not)."""
     monetary = not form.ExtraChargeID and bool(form.BalanceUUID)
-    amount = nano_of(form.Units) if monetary else round(form.Units * _GRAINS)
+    amount = nano_of(form.Units) if monetary else grains_of(form.Units)
     return BalanceCharge(
         form.AccountID, form.BalanceUUID, form.RatingID, amount, monetary, form.BalanceFactor, form.ExtraChargeID
     )

@@ -5,12 +5,10 @@ from __future__ import annotations
 from math import ceil
 from typing import Any
 
+from cgr_cluster.events.amounts import grains_of, nano_of
 from cgr_cluster.events.instant import ZERO, Instant
-from cgr_cluster.rating.rounding import nano_of
 from cgr_cluster.rating.types import BalanceInfo, CallDescriptor, Increment, MonetaryInfo, UnitInfo
 from cgr_cluster.rpc.registry import Params
-
-_GRAINS = 100_000  # 10^-5: the grain of units in balances
 
 
 class UnitInfoParams(Params, go="engine.UnitInfo"):
@@ -120,9 +118,9 @@ def _balance_info(params: DebitInfoParams) -> BalanceInfo:
         else UnitInfo(
             unit.UUID,
             unit.ID,
-            round(unit.Value * _GRAINS),
+            grains_of(unit.Value),
             unit.DestinationID,
-            round(unit.Consumed * _GRAINS),
+            grains_of(unit.Consumed),
             unit.Factor,
             unit.Category,
             unit.ToR,

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cgr_cluster.events.calendar import calendar
 from cgr_cluster.events.instant import NS, Instant
-from cgr_cluster.rating.compiled import DAY_NS, CompiledBinding, Rates, calendar, local_ns
+from cgr_cluster.rating.compiled import DAY_NS, CompiledBinding, Rates, local_ns
 
 Piece = tuple[int, int, "CompiledBinding | None"]
 

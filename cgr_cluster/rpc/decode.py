@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from cgr_cluster.events.instant import Instant
+from cgr_cluster.events.nesting import is_too_deep
 from cgr_cluster.events.times import parse_rfc3339
 from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.rpc.registry import Method
@@ -183,6 +184,8 @@ def _compile(method: Method) -> Decode:
     go_type = go_type_of(method)
 
     def decode(raw: bytes) -> Any:
+        if is_too_deep(raw):
+            raise ApiError("json: exceeded max depth")
         if raw in _EMPTY and not (raw == b"{}" and params is str):
             return empty()
         if fast is not None:

@@ -146,7 +146,7 @@ class _Reader:
     def octets(self, value: str) -> bytes:
         try:
             return base64.b64decode(value, validate=True)
-        except binascii.Error:
+        except (binascii.Error, ValueError):  # the latter: it is not even ASCII
             valid = len(value) - len(value.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
             raise ApiError(f"illegal base64 data at input byte {valid}") from None
 

@@ -79,7 +79,9 @@ def through_steps(op: Operation, work: Charging[T]) -> Steps[T]:
         while True:
             try:
                 if isinstance(call, charging.Provision):
-                    yield from make_account(op, "sessions", call.tenant, call.account)
+                    yield from make_account(
+                        op, session_settings(op.generation).scheduler_connected, call.tenant, call.account
+                    )
                     result = None
                 else:
                     owner = account_owner(call.descriptor.tenant, call.descriptor.account)

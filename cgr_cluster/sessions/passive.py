@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from cgr_cluster.accounts.amounts import nano_of
 from cgr_cluster.engine.domain import Operation, Part, step
 from cgr_cluster.engine.owner import Owner, account_owner, registry_owner
+from cgr_cluster.events.amounts import nano_of
 from cgr_cluster.events.instant import ZERO
 from cgr_cluster.rating.event_cost_reading import event_cost_from_json
 from cgr_cluster.rating.types import CallDescriptor

@@ -32,6 +32,7 @@ class SessionSettings(msgspec.Struct, frozen=True):
     cdrs_connected: bool
     digest_equal: str
     digest_separator: str
+    scheduler_connected: bool
     node_id: str
     default_category: str
     zone: str
@@ -72,6 +73,7 @@ def _read(generation: GenerationView) -> SessionSettings:
         cdrs_connected=bool(config.get("cdrs_conns", True)),
         digest_equal=text_of(general.get("digest_equal", ":")),
         digest_separator=text_of(general.get("digest_separator", ",")),
+        scheduler_connected=bool(config.get("scheduler_conns")),
         node_id=text_of(general.get("node_id", "")),
         default_category=text_of(general.get("default_category", "call")),
         zone=text_of(general.get("default_timezone", "UTC")),

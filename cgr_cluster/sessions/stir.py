@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Any
 
 import msgspec
 
+from cgr_cluster.events.nesting import read_json
+from cgr_cluster.events.values import duration_of
 from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.sessions import p256
 
@@ -67,7 +68,7 @@ def _bytes(text: str) -> bytes:
 
 def _decoded(text: str) -> dict[str, Any]:
     try:
-        found = json.loads(_bytes(text))
+        found = read_json(_bytes(text))
     except ValueError as error:
         raise stir_error(str(error)) from None
     if not isinstance(found, dict):
@@ -102,10 +103,11 @@ def check_payload(identity: Identity, expected: Expected, now_ns: int) -> None:
     payload = identity.payload
     if expected.attest and ANY_ATTEST not in expected.attest and payload.get("attest") not in expected.attest:
         raise stir_error("wrong attest level")
-    issued = payload.get("iat", 0)
-    if expected.max_age_ns >= 0 and int(issued) * NS + expected.max_age_ns < now_ns:
+    if expected.max_age_ns >= 0 and duration_of(payload.get("iat", 0)) * NS + expected.max_age_ns < now_ns:
         raise stir_error("expired payload")
     originator, destination = payload.get("orig") or {}, payload.get("dest") or {}
+    if not isinstance(originator, dict) or not isinstance(destination, dict):
+        raise stir_error("wrong payload")
     if expected.originator_uri:
         if originator.get("uri", "") != expected.originator_uri:
             raise stir_error("wrong originatorURI")

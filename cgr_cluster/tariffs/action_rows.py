@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cgr_cluster.accounts.amounts import nano_of
 from cgr_cluster.actions.amounts import parse_units
 from cgr_cluster.actions.definitions import ANY, id_set
 from cgr_cluster.actions.types import Action, ActionTrigger, BalanceFilter
+from cgr_cluster.events.amounts import nano_of
 from cgr_cluster.events.durations import parse_duration
 from cgr_cluster.events.times import parse_time
-from cgr_cluster.events.values import parse_bool, parse_float
+from cgr_cluster.events.values import float_of, parse_bool
 from cgr_cluster.rating.types import Timing
 from cgr_cluster.tariffs.tp_types import ActionRow, ActionTriggerRow
 
@@ -29,7 +29,7 @@ def _set(text: str) -> dict[str, bool] | None:
 
 
 def _number(text: str) -> float | None:
-    return None if text in ("", ANY) else parse_float(text)
+    return None if text in ("", ANY) else float_of(text)
 
 
 def _flag(text: str) -> bool | None:

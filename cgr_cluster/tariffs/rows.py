@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
-from math import isfinite
 from sys import intern
 from typing import Any
 
 import msgspec
 
 from cgr_cluster.events.durations import parse_duration
-from cgr_cluster.events.values import number_text, parse_bool, parse_float, parse_int
+from cgr_cluster.events.values import float_of, number_text, parse_bool, parse_int
 from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.tariffs import tp_types as tp
 from cgr_cluster.tariffs.csv_files import files_named, quoted
@@ -53,10 +52,7 @@ class FileKind(msgspec.Struct, frozen=True, gc=False):
 
 @lru_cache(maxsize=4096)
 def _float(text: str) -> float:
-    value = parse_float(text) if text else 0.0
-    if not isfinite(value):
-        raise ApiError("not finite")
-    return value
+    return float_of(text) if text else 0.0
 
 
 @lru_cache(maxsize=4096)

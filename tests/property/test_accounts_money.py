@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cgr_cluster.accounts import operations
-from cgr_cluster.accounts.amounts import MONETARY, NANO, SYSTEM_ROUNDING, VOICE
+from cgr_cluster.accounts.amounts import MONETARY, SYSTEM_ROUNDING, VOICE
 from cgr_cluster.accounts.debit import UNLIMITED
 from cgr_cluster.accounts.types import Account, Balance
 from cgr_cluster.actions.types import BalanceFilter
+from cgr_cluster.events.amounts import NANO
 from cgr_cluster.events.instant import NS
 from cgr_cluster.rating.types import CallCost, CallDescriptor
 from cgr_cluster.rpc.errors import ApiError

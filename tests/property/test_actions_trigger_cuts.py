@@ -7,12 +7,13 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cgr_cluster.accounts.amounts import GRAINS, MONETARY, NANO
+from cgr_cluster.accounts.amounts import MONETARY
 from cgr_cluster.accounts.hooks import Consumption, Subject
 from cgr_cluster.accounts.types import Account, Balance
 from cgr_cluster.actions import counters
 from cgr_cluster.actions.triggers import Changed, Evaluator, Watch
 from cgr_cluster.actions.types import ActionTrigger, BalanceFilter
+from cgr_cluster.events.amounts import GRAINS, NANO
 from cgr_cluster.events.instant import Instant
 
 NOW = Instant.of(1_800_000_000 * NANO)

@@ -6,12 +6,13 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-from cgr_cluster.accounts.amounts import GRAINS, MONETARY, NANO, VOICE
+from cgr_cluster.accounts.amounts import MONETARY, VOICE
 from cgr_cluster.accounts.debit import Outcome, Setting, debit, max_debit, max_session_time
 from cgr_cluster.accounts.hooks import HookOf
 from cgr_cluster.accounts.refund import refund_increments, refund_rounding
 from cgr_cluster.accounts.types import Account, Balance
 from cgr_cluster.engine.domain import GenerationView
+from cgr_cluster.events.amounts import GRAINS, NANO
 from cgr_cluster.events.instant import NS, Instant
 from cgr_cluster.rating.reference import GroupParameters, SharedGroup
 from cgr_cluster.rating.types import CallCost, CallDescriptor

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from cgr_cluster.accounts.amounts import GRAINS, NANO
 from cgr_cluster.accounts.types import Account, Balance
 from cgr_cluster.engine.generation import Generation
+from cgr_cluster.events.amounts import GRAINS, NANO
 from cgr_cluster.events.instant import NS
 from cgr_cluster.rating.types import Timing
 from cgr_cluster.rpc.errors import ApiError

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from cgr_cluster.accounts import operations
-from cgr_cluster.accounts.amounts import GRAINS, MONETARY, NANO, half_up, nano_of, to_grain
+from cgr_cluster.accounts.amounts import MONETARY, half_up, to_grain
 from cgr_cluster.accounts.answers import account_json, old_account_json
 from cgr_cluster.accounts.balance_fields import id_set, read_balance
 from cgr_cluster.accounts.shared_groups import joined
 from cgr_cluster.accounts.types import Account, Balance
 from cgr_cluster.actions.types import BalanceFilter
 from cgr_cluster.engine.codec import pack, unpack
+from cgr_cluster.events.amounts import GRAINS, NANO, nano_of
 from cgr_cluster.events.instant import NS
 from cgr_cluster.rpc.errors import ApiError
 from tests.unit.accounts_world import NOW, worked_example
