@@ -38,14 +38,12 @@ _FIRST_KEY = {"rating": 1 << 24, "accounting": 2 << 24, "rating_filters": 3 << 2
 
 def event_cost_of(call_cost: CallCost, cgrid: str = "", run_id: str = "") -> EventCost:
     """The EventCost of one CallCost: a charge per (compressed) span."""
-    builder = Builder(EventCost(cgrid, run_id))
-    spans = call_cost.timespans or []
-    for span in spans:
-        builder.append(builder.charge_of(span))
-    made = builder.done()
+    made = EventCost(cgrid, run_id, account_summary=call_cost.account_summary)
+    spans = call_cost.timespans
     if spans:
         made.start_time = spans[0].time_start
-    made.account_summary = call_cost.account_summary
+        builder = Builder(made)
+        made.charges = [builder.charge_of(span) for span in spans]
     return made
 
 
@@ -55,38 +53,33 @@ _OPENINGS: dict[tuple[int, str, str, str, str], tuple[RateInterval, str, str, Ev
 tables, which all share."""
 
 
+def copied(base: EventCost) -> EventCost:
+    """A copy whose charges may be changed, and its tables by a Builder; others share the tables."""
+    return EventCost(
+        base.cgrid,
+        base.run_id,
+        base.start_time,
+        base.charges[:],
+        base.account_summary,
+        base.rating,
+        base.accounting,
+        base.rating_filters,
+        base.rates,
+        base.timings,
+    )
+
+
 class Builder:
-    """Makes one new EventCost out of another one and what is added. Tables are copied when first written to."""
+    """Adds to an EventCost that nobody else has yet. Its tables may be shared: they are copied when first written to."""
 
     __slots__ = ("_filters_key", "_fresh", "_last", "_made", "_rating")
 
-    def __init__(self, base: EventCost) -> None:
-        self._fresh: set[str] = set()
+    def __init__(self, made: EventCost) -> None:
+        self._fresh: set[str] | None = None
         self._last: Timespan | None = None  # the span whose keys the next two are: neighbours mostly share them
         self._filters_key = ""
         self._rating = ""
-        self._made = EventCost(
-            base.cgrid,
-            base.run_id,
-            base.start_time,
-            list(base.charges),
-            base.account_summary,
-            base.rating,
-            base.accounting,
-            base.rating_filters,
-            base.rates,
-            base.timings,
-        )
-
-    def done(self) -> EventCost:
-        return self._made
-
-    @property
-    def charges(self) -> list[Charge]:
-        return self._made.charges
-
-    def append(self, charge: Charge) -> None:
-        self._made.charges.append(charge)
+        self._made = made
 
     def put(self, table_name: str, content: object, key: str = "") -> str:
         """The key of `content` in a table, new if need be. A given `key` (`*pause`) is kept."""
@@ -103,6 +96,8 @@ class Builder:
             while key in table:
                 number += 1
                 key = f"{number:07x}"
+        if self._fresh is None:
+            self._fresh = set()
         if table_name not in self._fresh:
             self._fresh.add(table_name)
             table = dict(table)  # others share it
@@ -143,12 +138,13 @@ class Builder:
         )  # fmt: skip
         opening = _OPENINGS.get(key)
         if opening is None:
-            first = Builder(made)
+            tables = EventCost()
+            first = Builder(tables)
             filters_key = first.put("rating_filters", RatingFilter(*key[1:]))
             rating_key = first._rating_key(interval, filters_key)
             if len(_OPENINGS) >= _OPENINGS_LIMIT:
                 _OPENINGS.clear()
-            opening = _OPENINGS[key] = (interval, filters_key, rating_key, first._made)
+            opening = _OPENINGS[key] = (interval, filters_key, rating_key, tables)
         _, self._filters_key, self._rating, tables = opening
         made.rating, made.rating_filters = tables.rating, tables.rating_filters
         made.rates, made.timings = tables.rates, tables.timings
@@ -214,6 +210,8 @@ class Builder:
         money = info.monetary
         money_key = ""
         if money is not None:
+            if info.unit is None and money.rate_interval is None and not rating_key:
+                return self._plain_key(info.account_id, money.uuid, cost_nano)
             money_key = self.put(
                 "accounting",
                 BalanceCharge(
@@ -240,9 +238,24 @@ class Builder:
             ),
         )
 
+    def _plain_key(self, account_id: str, balance_uuid: str, cost_nano: int) -> str:
+        """The key of what money pays without rates of its own: nearly every increment has one, which most of them share."""
+        for key, entry in self._made.accounting.items():
+            if (
+                entry.units == cost_nano
+                and entry.balance_uuid == balance_uuid
+                and entry.account_id == account_id
+                and entry.monetary
+                and not entry.rating_id
+                and not entry.extra_charge_id
+                and entry.balance_factor == 1.0
+            ):
+                return key
+        return self.put("accounting", BalanceCharge(account_id, balance_uuid, "", cost_nano, True))
+
     # --- from another EventCost ----------------------------------------------------------------------------------
 
-    def copied(self, charge: Charge, source: EventCost) -> Charge:
+    def taken_over(self, charge: Charge, source: EventCost) -> Charge:
         """A charge of `source`, with keys of this one."""
         increments = [
             ChargeIncrement(
@@ -403,16 +416,22 @@ def _rounded(charge: Charge) -> int:
 
 def usage_ns(cost: EventCost) -> int:
     """Usage covered: increments rounded up included."""
-    return sum(charge_usage_ns(charge) * charge.compress_factor for charge in cost.charges)
+    usage = 0
+    for charge in cost.charges:
+        usage += charge_usage_ns(charge) * charge.compress_factor
+    return usage
 
 
 def cost_nano(cost: EventCost) -> int:
     """Cost of all charges: no cap, no rounding but to five decimals (10 §7.2)."""
-    return sum(charge_cost_nano(charge) * charge.compress_factor for charge in cost.charges)
+    total = 0
+    for charge in cost.charges:
+        total += charge_cost_nano(charge) * charge.compress_factor
+    return total
 
 
 def with_summary(cost: EventCost, summary: AccountSummary | None) -> EventCost:
     """`cost` with another account summary."""
-    made = Builder(cost).done()
+    made = copied(cost)
     made.account_summary = summary
     return made
