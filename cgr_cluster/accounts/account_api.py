@@ -15,6 +15,7 @@ from cgr_cluster.engine.owner import account_owner
 from cgr_cluster.rpc.errors import ApiError, not_found, require, server_error
 from cgr_cluster.rpc.owners import account
 from cgr_cluster.rpc.registry import Params, method
+from cgr_cluster.tariffs.paging import page_or_not_found
 
 ALLOW_NEGATIVE = "AllowNegative"
 DISABLED = "Disabled"
@@ -110,9 +111,9 @@ def names_of_tenant(part: Part, tenant: str) -> list[str]:
 def _accounts(op: Operation, params: AttrGetAccounts) -> Steps[list[Account]]:
     """The accounts asked for: those named, in that order, or all of the tenant by id; cut to the page, then filtered."""
     tenant = op.tenant(params.Tenant)
-    ids = list(params.AccountIDs or ())
+    ids = [name for name in params.AccountIDs or () if name]
     page = slice(max(0, params.Offset), None if params.Limit <= 0 else max(0, params.Offset) + params.Limit)
-    if ids:
+    if params.AccountIDs:
         read = yield together([get_account.at(account_owner(tenant, name), f"{tenant}:{name}") for name in ids[page]])
         found = [one for one in read if isinstance(one, Account)]
     else:
@@ -160,11 +161,7 @@ def get_accounts_count_v2(op: Operation, params: AttrGetAccountsCount) -> Steps[
 @method("APIerSv1.GetAccountIDs")
 def get_account_ids(op: Operation, params: PaginatorWithTenant) -> Steps[list[str]]:
     names = yield from _names(op, params.Tenant)
-    found = [name for name in names if params.Search in name]
-    if not found:
-        raise not_found()
-    start = max(0, params.Offset or 0)
-    return found[start : start + params.Limit if params.Limit else None]
+    return page_or_not_found(names, params.Search, params.Limit, params.Offset)
 
 
 # --- writing -----------------------------------------------------------------------------------------------------

@@ -88,7 +88,8 @@ class Acted(msgspec.Struct, array_like=True, gc=False):
 
 @step("accounts.act")
 def act(part: Part, account_id: str, actions: list[Action], create: bool, targets: list[Target]) -> Acted:
-    """Run actions on the account, all or nothing. Without `create` an unknown account raises `NOT_FOUND`."""
+    """Run actions on the account, all or nothing. An unknown account is made, and stays also when they fail; without
+    `create` it raises `NOT_FOUND`."""
     stored = part.read(Account, account_id)
     if stored is None and not create:
         raise not_found()
@@ -99,6 +100,8 @@ def act(part: Part, account_id: str, actions: list[Action], create: bool, target
     except TargetUnknownError as unknown:
         return Acted(ask=unknown.target)
     except (ApiError, FilterError) as error:
+        if stored is None:
+            part.put(Account, account_id, Account(account_id))
         run.flush()
         return Acted(error=str(error) or "filter cannot be evaluated")
     part.put(Account, account_id, draft)
@@ -117,16 +120,18 @@ def _owner(account_id: str) -> Owner:
     return Owner("account", account_id)
 
 
-def _run(
-    account_id: str, action: Action, extra: dict[str, Any] | None, cdrlog: bool, create: bool = True
-) -> Steps[None]:
+def _run(account_id: str, action: Action, extra: dict[str, Any] | None, cdrlog: bool) -> Steps[None]:
     """Run an action, publish the account, write its CDR if wanted, and join the groups that it names."""
     actions = [action, Action(PUBLISH)]
     if cdrlog:
         actions.append(Action(CDRLOG, extra_parameters=json.dumps(extra) if extra else ""))
+    yield from _act(account_id, actions, create=True)
+
+
+def _act(account_id: str, actions: list[Action], create: bool) -> Steps[None]:
     acted: Acted = yield act.at(_owner(account_id), account_id, actions, create, [])
     if acted.error:
-        logger.warning("%s on account %s failed: %s", action.action_type, account_id, acted.error)
+        logger.warning("%s on account %s failed: %s", actions[0].action_type, account_id, acted.error)
         raise partially_executed()
     yield from join_groups(account_id, acted.groups)
 
@@ -196,8 +201,7 @@ def remove_balances(op: Operation, params: AttrSetBalance) -> Steps[str]:
     require(params, "Account", "BalanceType")
     account_id = f"{op.tenant(params.Tenant)}:{params.Account}"
     wanted = _read(op, params)
-    action = Action(REMOVE_BALANCE, balance=wanted)
-    yield from _run(account_id, action, params.ActionExtraData, params.Cdrlog, create=False)
+    yield from _act(account_id, [Action(REMOVE_BALANCE, balance=wanted)], create=False)
     return "OK"
 
 

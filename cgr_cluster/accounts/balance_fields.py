@@ -11,9 +11,11 @@ from cgr_cluster.accounts.zero_subject import ZERO_PREFIX
 from cgr_cluster.actions.types import BalanceFilter, ValueFormula
 from cgr_cluster.engine.domain import GenerationView
 from cgr_cluster.events.amounts import nano_of
+from cgr_cluster.events.durations import parse_go_duration
 from cgr_cluster.events.instant import NS
+from cgr_cluster.events.json_syntax import json_error
 from cgr_cluster.events.nesting import read_json
-from cgr_cluster.events.values import bool_of, float_of, text_of, time_of
+from cgr_cluster.events.values import bool_of, float_of, parse_float, text_of, time_of
 from cgr_cluster.rating.reference import StoredTiming
 from cgr_cluster.rpc.errors import ApiError, not_found
 from cgr_cluster.rpc.registry import Params
@@ -47,15 +49,39 @@ def weight_of(value: Any, now_ns: int) -> float:
     return float_of(value)
 
 
-def _factors(value: Any) -> dict[str, float]:
+def value_of(value: Any) -> float | int:
+    """An amount: a number, its text, or a duration as text, which counts its nanoseconds (`5m`)."""
     if isinstance(value, str):
+        try:
+            return parse_go_duration(value)
+        except ApiError:
+            return parse_float(value)
+    return float_of(value)
+
+
+def _factors(value: Any) -> dict[str, float]:
+    """An object of numbers, or its JSON as text. Raises the errors of Go's reader."""
+    if isinstance(value, str):
+        wrong = json_error(value)
+        if wrong:
+            raise ApiError(wrong)
         try:
             value = read_json(value)
         except ValueError as error:
             raise ApiError(str(error)) from None
     if not isinstance(value, dict):
-        raise ApiError(f"cannot convert field: {text_of(value)} to map[string]float64")
+        raise ApiError(f"json: cannot unmarshal {_kind(value)} into Go value of type engine.ValueFactors")
+    for factor in value.values():
+        if _kind(factor) not in ("number", "string"):
+            raise ApiError(f"json: cannot unmarshal {_kind(factor)} into Go value of type float64")
     return {str(name): float_of(factor) for name, factor in value.items()}
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return "bool"
+    kinds: dict[type[Any], str] = {str: "string", int: "number", float: "number", list: "array", dict: "object"}
+    return kinds.get(type(value), "null")
 
 
 class FlatBalance(Params):
@@ -101,7 +127,7 @@ def read_balance(
     if "ID" in given:
         read["id"] = text_of(given["ID"])
     if "Value" in given:
-        read["value"] = ValueFormula(static_nano=nano_of(abs(float_of(given["Value"]))))
+        read["value"] = ValueFormula(static_nano=nano_of(abs(value_of(given["Value"]))))
     if value:
         read["value"] = ValueFormula(static_nano=nano_of(abs(value)))
     if "ExpiryTime" in given:

@@ -18,7 +18,8 @@ NewUuid = Callable[[], str]
 
 
 def _includes(balance_set: IdSet, wanted: IdSet | None) -> bool:
-    return wanted is None or all(balance_set.get(name) is included for name, included in wanted.items())
+    """Whether the balance has all ids that are wanted; one with `!` is never had (kept)."""
+    return wanted is None or all(balance_set.get(name) for name in wanted)
 
 
 def matches(wanted: BalanceFilter, balance: Balance, *, skip_expiry: bool = False) -> bool:
@@ -115,28 +116,27 @@ def add_amount(
 
 
 def set_balance(account: Account, wanted: BalanceFilter, now_ns: int, new_uuid: NewUuid) -> list[Balance]:
-    """`*set_balance` (20 §4.2): write the given fields of the balance with the UUID (of any type), else with the ID (of
-    `wanted.type`), else make it. The value is the filter's fixed one; it is not rounded. Raises ApiError when nothing is
-    found and nothing can be made."""
+    """`*set_balance` (20 §4.2): write the given fields of the balance with the UUID (of any type), else of the first with
+    the ID (of `wanted.type`, without it of any type in alphabetical order), else make it. The value is the filter's fixed
+    one; it is not rounded. Raises ApiError when nothing is found and nothing can be made."""
     found: Balance | None = None
     balance_type = wanted.type or ""
-    if wanted.uuid:
-        for kind, balances in (account.balances or {}).items():
-            for balance in balances:
-                if balance.uuid == wanted.uuid and not balance.expired(now_ns):
-                    found, balance_type = balance, kind
-        if found is None:
+    kinds = [balance_type] if balance_type and not wanted.uuid else sorted(account.balances or ())
+    for kind in kinds:
+        for balance in (account.balances or {}).get(kind, ()):
+            means = balance.uuid == wanted.uuid if wanted.uuid else wanted.id is not None and balance.id == wanted.id
+            if means and not balance.expired(now_ns):
+                found, balance_type = balance, kind
+                break
+        if found is not None:
+            break
+    if found is None:
+        if wanted.uuid:
             raise ApiError(f"cannot find balance with uuid: <{wanted.uuid}>")
-    else:
         if not balance_type:
             raise ApiError("missing balance type")
-        for balance in list_of(account, balance_type):
-            if wanted.id is not None and balance.id == wanted.id and not balance.expired(now_ns):
-                found = balance
-                break
-        if found is None:
-            found = Balance(new_uuid())
-            list_of(account, balance_type).append(found)
+        found = Balance(new_uuid())
+        list_of(account, balance_type).append(found)
     if wanted.id == DEFAULT_ID:
         found.id = DEFAULT_ID
     else:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -17,6 +17,8 @@ from cgr_cluster.accounts import operations
 from cgr_cluster.accounts.amounts import MONETARY, number_of, to_nano
 from cgr_cluster.accounts.types import DEFAULT_ID, Account, Balance
 from cgr_cluster.actions import calling_types, cdrlog, outside_effects, publish
+from cgr_cluster.actions.amounts import number_of_nano
+from cgr_cluster.actions.cdrlog import Change
 from cgr_cluster.actions.dynamic import DYNAMIC, run_dynamic
 from cgr_cluster.actions.transfers import Credit, Target
 from cgr_cluster.actions.triggers import Changed, means
@@ -37,7 +39,8 @@ def _add(run: Run, action: Action, place: int, amount: int, **reset: bool) -> No
     if wanted.factors is None and action.extra_parameters:
         wanted = _with_factors(wanted, action.extra_parameters)
     changed = operations.add_amount(account, wanted, amount, part.now_ns, part.new_uuid, **reset)
-    run.log(place, action, run.amount(action))
+    after = to_nano(wanted.type or "", changed[-1].value)
+    run.log(place, Change(action, run.amount(action), after))
     run.balances_changed(changed)
 
 
@@ -75,7 +78,7 @@ def set_balance(run: Run, action: Action, place: int) -> None:
     if wanted.value is not None and wanted.value.method:
         wanted = replace(wanted, value=replace(wanted.value, method="", static_nano=run.amount(action)))
     changed = operations.set_balance(run.the_account(), wanted, run.part.now_ns, run.part.new_uuid)
-    run.log(place, action, run.amount(action))
+    run.log(place, Change(action, run.amount(action)))
     run.balances_changed(changed)
 
 
@@ -86,7 +89,8 @@ def remove_balance(run: Run, action: Action, place: int) -> None:
 
 def _log_removed(run: Run, place: int, action: Action, kind: str, balance: Balance) -> None:
     shown = replace(action, balance=replace(action.balance, type=kind))
-    run.log(place, shown, to_nano(kind, balance.value), {"BalanceID": balance.id})
+    fields = {"BalanceID": balance.id or balance.uuid}
+    run.log(place, Change(shown, to_nano(kind, balance.value), fields=fields, removed=True))
 
 
 def remove_expired(run: Run, action: Action, place: int) -> None:
@@ -177,7 +181,8 @@ def transfer_balance(run: Run, action: Action, place: int) -> None:
             kind, Balance("", target_id), target.value, target.value + amount
         ),
     }  # fmt: skip
-    run.log(place, shown, to_nano(kind, amount), fields)
+    nano = to_nano(kind, amount)
+    run.log(place, Change(shown, nano, fields={**fields, "Account": account.name, "Cost": number_of_nano(nano)}))
     run.balances_changed(changed)
 
 
@@ -228,7 +233,7 @@ def _marked(account: Account, test: Callable[[ActionTrigger], bool]) -> list[Act
 
 def remove_account(run: Run, action: Action, place: int) -> None:
     if run.nested:
-        run.spawn("actions.remove_account", run.the_account().id)  # the request whose trigger it is still stores it
+        run.deliver("actions.remove_account", run.the_account().id)  # the request whose trigger it is still stores it
         return
     if run.account is not None:
         run.removed = True
@@ -238,7 +243,7 @@ def remove_account(run: Run, action: Action, place: int) -> None:
         account_id = f"{run.part.tenant(str(extra.get('Tenant', '')))}:{extra['Account']}"
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ApiError(f"invalid ExtraParameters of {action.action_type}: {action.extra_parameters}") from None
-    run.spawn("actions.remove_account", account_id)
+    run.deliver("actions.remove_account", account_id)
 
 
 def reset_triggers(run: Run, action: Action, place: int) -> None:
@@ -278,16 +283,16 @@ def cdr_log(run: Run, action: Action, place: int) -> None:
     """A CDR for each action of the group that changes balances; for those that have not run yet, of their Units."""
     if not cdrlog.connected(run.part):
         raise ApiError("No connection with CDR Server")
-    logged: list[tuple[Action, int, dict[str, Any]]] = []
+    changes: list[Change] = []
     for other_place, other in enumerate(run.ordered):
         if other.action_type in cdrlog.LOGGED:
-            default: list[tuple[Action, int, dict[str, Any]]] = (
-                [] if "remove" in other.action_type else [(other, run.amount(other), {})]
-            )
-            logged += run.logged.get(other_place, default)
-    events = cdrlog.cdr_events(run.part, run.the_account().id, logged, action.extra_parameters)
+            default = [] if "remove" in other.action_type else [Change(other, run.amount(other))]
+            changes += run.logged.get(other_place, default)
+    account_id, group_id = run.the_account().id, run.group.id
+    rules = cdrlog.rules_of(action.extra_parameters)
+    events = [cdrlog.cdr_event(run.part, account_id, group_id, change, rules) for change in changes]
     if events:
-        run.spawn("actions.cdrlog", events)
+        run.deliver("actions.cdrlog", events)
 
 
 def publish_account(run: Run, action: Action, place: int) -> None:
@@ -297,7 +302,7 @@ def publish_account(run: Run, action: Action, place: int) -> None:
 
 def remove_session_costs(run: Run, action: Action, place: int) -> None:
     """Session costs that pass the filters in ExtraParameters (`;`), of the default tenant; without filters all."""
-    run.spawn("cdrs.remove_session_costs", cost_filter_of(run.part, action.extra_parameters, run.zone))
+    run.deliver("cdrs.remove_session_costs", cost_filter_of(run.part, action.extra_parameters, run.zone))
 
 
 ACTIONS: dict[str, Callable[[Run, Action, int], None]] = {

@@ -10,7 +10,7 @@ that must know another account before it can go on (`*transfer_balance`), or the
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
@@ -22,6 +22,7 @@ from cgr_cluster.actions.account_view import account_passes
 from cgr_cluster.actions.action_types import ACTIONS, WITHOUT_ACCOUNT
 from cgr_cluster.actions.amounts import amount_nano
 from cgr_cluster.actions.calls import AccountPost, Answer, Asked, Call, CallNeededError
+from cgr_cluster.actions.cdrlog import Change
 from cgr_cluster.actions.transfers import Credit, Target, TargetUnknownError
 from cgr_cluster.actions.triggers import Changed, Evaluator
 from cgr_cluster.actions.types import Action, ActionGroup, ActionTrigger
@@ -30,6 +31,17 @@ from cgr_cluster.events.event import CGREvent
 from cgr_cluster.events.instant import Instant
 from cgr_cluster.events.times import parse_time
 from cgr_cluster.rpc.errors import ApiError
+
+
+class Effect(NamedTuple):
+    """A task that an action leaves. `awaited`: the answer of the request leaves when it has ended."""
+
+    task: str
+    args: tuple[Any, ...]
+    awaited: bool
+
+    def happen(self, part: Part) -> None:
+        (part.deliver if self.awaited else part.spawn)(self.task, *self.args)
 
 
 class FilterError(Exception):
@@ -63,9 +75,9 @@ class Run:
         self.changed = changed if changed is not None else Changed()
         self.zone = zone_of(part.generation)
         self.removed = False
-        self.spawned: list[tuple[str, tuple[Any, ...]]] = []
+        self.effects: list[Effect] = []
         self.credits: list[Credit] = []
-        self.logged: dict[int, list[tuple[Action, int, dict[str, Any]]]] = {}
+        self.logged: dict[int, list[Change]] = {}
         self.ordered = sorted(group.actions, key=lambda action: -action.weight)
 
     def execute(self) -> None:
@@ -113,7 +125,11 @@ class Run:
 
     def spawn(self, task: str, *args: Any) -> None:
         """An effect: a task that runs once this part is durable."""
-        self.spawned.append((task, args))
+        self.effects.append(Effect(task, args, False))
+
+    def deliver(self, task: str, *args: Any) -> None:
+        """An effect that the answer of the request waits for, so that whoever has the answer sees it."""
+        self.effects.append(Effect(task, args, True))
 
     def known(self, asked: Target) -> Target:
         """What is known of a destination, with what this run gives it already. Raises `TargetUnknownError`."""
@@ -135,9 +151,9 @@ class Run:
                 return answer.body
         raise CallNeededError(Asked(place, number, call))
 
-    def log(self, place: int, action: Action, amount: int, fields: dict[str, Any] | None = None) -> None:
-        """Something for `*cdrlog`; `amount` in nano."""
-        self.logged.setdefault(place, []).append((action, amount, fields or {}))
+    def log(self, place: int, change: Change) -> None:
+        """Something for `*cdrlog`."""
+        self.logged.setdefault(place, []).append(change)
 
     def balances_changed(self, balances: list[Balance]) -> None:
         """After an action changed balances: set up counters, evaluate triggers."""
@@ -150,19 +166,19 @@ class Run:
 
     def evaluate(self, changed: Changed, only: Callable[[ActionTrigger], bool] | None = None) -> None:
         """Evaluate triggers of the account; their effects are this run's."""
-        evaluator_of(self.part, self.spawn, self.hops).evaluate(self.the_account(), changed, only)
+        evaluator_of(self.part, self.effects, self.hops).evaluate(self.the_account(), changed, only)
 
     def flush(self) -> None:
         """Let the effects happen: with the part that keeps the account, or alone when the group failed."""
-        for task, args in self.spawned:
-            self.part.spawn(task, *args)
+        for effect in self.effects:
+            effect.happen(self.part)
 
 
 # --- triggers ----------------------------------------------------------------------------------------------------
 
 
-def evaluator_of(part: Part, spawn: Callable[..., None] | None = None, hops: int = 0) -> Evaluator:
-    """Evaluates triggers for the request of this part; their actions run on the same drafts. `spawn`: where their effects
+def evaluator_of(part: Part, effects: list[Effect] | None = None, hops: int = 0) -> Evaluator:
+    """Evaluates triggers for the request of this part; their actions run on the same drafts. `effects`: where their effects
     go, instead of into the part at once."""
     generation = part.generation
 
@@ -175,8 +191,10 @@ def evaluator_of(part: Part, spawn: Callable[..., None] | None = None, hops: int
         except (ApiError, FilterError):
             return False  # what was done stays, and so does the trigger's mark (20 §7.2)
         finally:
-            for task, args in nested.spawned:
-                (spawn or part.spawn)(task, *args)
+            if effects is None:
+                nested.flush()
+            else:
+                effects.extend(nested.effects)
 
     return Evaluator(
         generation,

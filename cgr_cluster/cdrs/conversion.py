@@ -6,12 +6,12 @@ from typing import Any
 
 import msgspec
 
-from cgr_cluster.cdrs.json_syntax import json_error
 from cgr_cluster.cdrs.types import CDR, DEFAULT_RUN, NOT_RATED_NANO, VOICE
 from cgr_cluster.engine.domain import GenerationView
 from cgr_cluster.events.amounts import NANO, nano_of
 from cgr_cluster.events.durations import format_duration, parse_duration
 from cgr_cluster.events.instant import ZERO, Instant
+from cgr_cluster.events.json_syntax import json_error
 from cgr_cluster.events.nesting import read_json
 from cgr_cluster.events.times import format_instant, parse_time
 from cgr_cluster.events.values import bool_of, cannot_convert, duration_of, json_text, parse_float, parse_int, text_of

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cgr_cluster.cdrs.json_syntax import json_error
+from cgr_cluster.events.json_syntax import json_error
 
 
 @pytest.mark.parametrize(
