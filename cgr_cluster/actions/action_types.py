@@ -233,7 +233,7 @@ def _marked(account: Account, test: Callable[[ActionTrigger], bool]) -> list[Act
 
 def remove_account(run: Run, action: Action, place: int) -> None:
     if run.nested:
-        run.deliver("actions.remove_account", run.the_account().id)  # the request whose trigger it is still stores it
+        run.spawn("actions.remove_account", run.the_account().id)  # the request whose trigger it is still stores it
         return
     if run.account is not None:
         run.removed = True
@@ -243,7 +243,7 @@ def remove_account(run: Run, action: Action, place: int) -> None:
         account_id = f"{run.part.tenant(str(extra.get('Tenant', '')))}:{extra['Account']}"
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ApiError(f"invalid ExtraParameters of {action.action_type}: {action.extra_parameters}") from None
-    run.deliver("actions.remove_account", account_id)
+    run.spawn("actions.remove_account", account_id)
 
 
 def reset_triggers(run: Run, action: Action, place: int) -> None:
@@ -292,7 +292,7 @@ def cdr_log(run: Run, action: Action, place: int) -> None:
     rules = cdrlog.rules_of(action.extra_parameters)
     events = [cdrlog.cdr_event(run.part, account_id, group_id, change, rules) for change in changes]
     if events:
-        run.deliver("actions.cdrlog", events)
+        run.spawn("actions.cdrlog", events)
 
 
 def publish_account(run: Run, action: Action, place: int) -> None:
@@ -302,7 +302,7 @@ def publish_account(run: Run, action: Action, place: int) -> None:
 
 def remove_session_costs(run: Run, action: Action, place: int) -> None:
     """Session costs that pass the filters in ExtraParameters (`;`), of the default tenant; without filters all."""
-    run.deliver("cdrs.remove_session_costs", cost_filter_of(run.part, action.extra_parameters, run.zone))
+    run.spawn("cdrs.remove_session_costs", cost_filter_of(run.part, action.extra_parameters, run.zone))
 
 
 ACTIONS: dict[str, Callable[[Run, Action, int], None]] = {

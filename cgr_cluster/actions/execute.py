@@ -10,7 +10,7 @@ that must know another account before it can go on (`*transfer_balance`), or the
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -32,16 +32,7 @@ from cgr_cluster.events.instant import Instant
 from cgr_cluster.events.times import parse_time
 from cgr_cluster.rpc.errors import ApiError
 
-
-class Effect(NamedTuple):
-    """A task that an action leaves. `awaited`: the answer of the request leaves when it has ended."""
-
-    task: str
-    args: tuple[Any, ...]
-    awaited: bool
-
-    def happen(self, part: Part) -> None:
-        (part.deliver if self.awaited else part.spawn)(self.task, *self.args)
+Effect = tuple[str, tuple[Any, ...]]  # a task that an action leaves, and its arguments
 
 
 class FilterError(Exception):
@@ -125,11 +116,7 @@ class Run:
 
     def spawn(self, task: str, *args: Any) -> None:
         """An effect: a task that runs once this part is durable."""
-        self.effects.append(Effect(task, args, False))
-
-    def deliver(self, task: str, *args: Any) -> None:
-        """An effect that the answer of the request waits for, so that whoever has the answer sees it."""
-        self.effects.append(Effect(task, args, True))
+        self.effects.append((task, args))
 
     def known(self, asked: Target) -> Target:
         """What is known of a destination, with what this run gives it already. Raises `TargetUnknownError`."""
@@ -170,8 +157,8 @@ class Run:
 
     def flush(self) -> None:
         """Let the effects happen: with the part that keeps the account, or alone when the group failed."""
-        for effect in self.effects:
-            effect.happen(self.part)
+        for task, args in self.effects:
+            self.part.spawn(task, *args)
 
 
 # --- triggers ----------------------------------------------------------------------------------------------------

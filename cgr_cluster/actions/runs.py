@@ -242,7 +242,7 @@ def remove_account_here(part: Part, account_id: str) -> None:
     forget_account(part, account_id)
 
 
-@task("actions.remove_account")
+@task("actions.remove_account", awaited=True)
 def remove_account(op: Operation, account_id: str) -> Steps[None]:
     """`*remove_account` of an account named in ExtraParameters."""
     yield remove_account_here.at(Owner("account", account_id), account_id)

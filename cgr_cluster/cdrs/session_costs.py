@@ -39,7 +39,7 @@ def remove_costs_here(part: Part, wanted: CostFilter) -> None:
             part.put(SessionCosts, cgrid, SessionCosts(rest))
 
 
-@task("cdrs.remove_session_costs")
+@task("cdrs.remove_session_costs", awaited=True)
 def remove_session_costs(op: Operation, wanted: CostFilter) -> Steps[None]:
     """`*remove_session_costs` (20 §5.3): remove those that pass the filter, of all shards."""
     for start in range(0, SHARDS, SHARDS_AT_ONCE):
