@@ -159,7 +159,7 @@ def get_accounts_count_v2(op: Operation, params: AttrGetAccountsCount) -> Steps[
 
 
 @method("APIerSv1.GetAccountIDs")
-def get_account_ids(op: Operation, params: PaginatorWithTenant) -> Steps[list[str]]:
+def get_account_ids(op: Operation, params: PaginatorWithTenant) -> Steps[list[str] | None]:
     names = yield from _names(op, params.Tenant)
     return page_or_not_found(names, params.Search, params.Limit, params.Offset)
 

@@ -148,7 +148,7 @@ def get_action_plan(op: Operation, params: AttrGetActionPlan) -> Steps[list[dict
 
 
 @method("APIerSv1.GetActionPlanIDs")
-def get_action_plan_ids(part: Part, params: PaginatorWithTenant) -> list[str]:
+def get_action_plan_ids(part: Part, params: PaginatorWithTenant) -> list[str] | None:
     return page_or_not_found(part.generation.keys("action_plan"), params.Search, params.Limit, params.Offset)
 
 

@@ -164,7 +164,7 @@ def get_attribute_profile(part: Part, params: TenantIDWithOpts) -> dict[str, Any
 
 
 @method("APIerSv1.GetAttributeProfileIDs", owner=ANY)
-def get_attribute_profile_ids(part: Part, params: Paginator) -> list[str]:
+def get_attribute_profile_ids(part: Part, params: Paginator) -> list[str] | None:
     ids = ATTRIBUTES.ids(part.generation, part.tenant(params.Tenant))
     return page_or_not_found(ids, params.Search, params.Limit, params.Offset)
 

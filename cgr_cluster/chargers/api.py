@@ -70,7 +70,7 @@ def get_charger_profile(part: Part, params: TenantID) -> dict[str, Any]:
 
 
 @method("APIerSv1.GetChargerProfileIDs", owner=ANY)
-def get_charger_profile_ids(part: Part, params: Paginator) -> list[str]:
+def get_charger_profile_ids(part: Part, params: Paginator) -> list[str] | None:
     return page_or_not_found(
         CHARGERS.ids(part.generation, part.tenant(params.Tenant)), params.Search, params.Limit, params.Offset
     )

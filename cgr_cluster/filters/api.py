@@ -69,7 +69,7 @@ def get_filter(part: Part, params: TenantID) -> dict[str, Any]:
 
 
 @method("APIerSv1.GetFilterIDs", owner=ANY)
-def get_filter_ids(part: Part, params: Paginator) -> list[str]:
+def get_filter_ids(part: Part, params: Paginator) -> list[str] | None:
     return page_or_not_found(
         ids_of(part.generation, "filter", part.tenant(params.Tenant)), params.Search, params.Limit, params.Offset
     )

@@ -218,7 +218,7 @@ def get_rating_plan(part: Part, params: str) -> Any:
 
 
 @method("APIerSv1.GetRatingPlanIDs")
-def get_rating_plan_ids(part: Part, params: PaginatorWithTenant) -> list[str]:
+def get_rating_plan_ids(part: Part, params: PaginatorWithTenant) -> list[str] | None:
     return page_or_not_found(part.generation.keys("rating_plan"), params.Search, params.Limit, params.Offset)
 
 
@@ -300,7 +300,7 @@ def get_rating_profile(part: Part, params: AttrGetRatingProfile) -> Any:
 
 
 @method("APIerSv1.GetRatingProfileIDs")
-def get_rating_profile_ids(part: Part, params: PaginatorWithTenant) -> list[str]:
+def get_rating_profile_ids(part: Part, params: PaginatorWithTenant) -> list[str] | None:
     prefix = profile_id(part.tenant(params.Tenant), "", "")[:-1]
     names = [key[len(prefix) :] for key in part.generation.keys("rating_profile") if key.startswith(prefix)]
     return page_or_not_found(names, params.Search, params.Limit, params.Offset)

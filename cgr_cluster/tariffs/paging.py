@@ -14,9 +14,9 @@ def page(ids: Iterable[str], search: str, limit: int | None, offset: int | None)
     return found[start : start + limit] if limit and limit > 0 else found[start:]
 
 
-def page_or_not_found(ids: Iterable[str], search: str, limit: int | None, offset: int | None) -> list[str]:
-    """Like `page`; raises NOT_FOUND when nothing matches at all. A page behind the end is empty."""
+def page_or_not_found(ids: Iterable[str], search: str, limit: int | None, offset: int | None) -> list[str] | None:
+    """Like `page`; raises NOT_FOUND when nothing matches at all. A page behind the end is null."""
     found = [name for name in ids if search in name]
     if not found:
         raise not_found()
-    return page(found, "", limit, offset)
+    return page(found, "", limit, offset) or None

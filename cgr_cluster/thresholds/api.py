@@ -109,7 +109,7 @@ def get_threshold_profile(part: Part, params: TenantID) -> dict[str, Any]:
 
 
 @method("APIerSv1.GetThresholdProfileIDs", owner=ANY)
-def get_threshold_profile_ids(part: Part, params: Paginator) -> list[str]:
+def get_threshold_profile_ids(part: Part, params: Paginator) -> list[str] | None:
     ids = THRESHOLDS.ids(part.generation, part.tenant(params.Tenant))
     return page_or_not_found(ids, params.Search, params.Limit, params.Offset)
 

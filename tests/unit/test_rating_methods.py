@@ -99,7 +99,7 @@ def test_rating_plans(node: Node) -> None:
     check(node, [
         ("GetRatingPlanIDs", None, {"result": ["P"]}),
         ("GetRatingPlanIDs", {"Search": "P", "Limit": 1, "Offset": 0}, {"result": ["P"]}),
-        ("GetRatingPlanIDs", {"Offset": 7}, {"result": []}),
+        ("GetRatingPlanIDs", {"Offset": 7}, {"result": None}),
         ("GetRatingPlanIDs", {"Search": "NO"}, NOT_FOUND),
         ("GetRatingPlanIDs", {"limit": "1"}, wrong(f"string {field}.Paginator.Limit of type int")),
         ("GetRatingPlanIDs", {"Search": 1}, wrong(f"number {field}.Search of type string")),
@@ -158,7 +158,7 @@ def test_rating_profiles(node: Node) -> None:
         ("GetRatingProfileIDs", {}, {"result": ["call:*any", "call:s"]}),
         ("GetRatingProfileIDs", {"Search": "l:s"}, {"result": ["call:s"]}),
         ("GetRatingProfileIDs", {"Tenant": "other"}, NOT_FOUND),
-        ("GetRatingProfileIDs", {"Offset": 2}, {"result": []}),
+        ("GetRatingProfileIDs", {"Offset": 2}, {"result": None}),
         ("RemoveRatingProfile", {"Subject": "s"}, {"error": "MANDATORY_IE_MISSING"}),
         ("RemoveRatingProfile", {"Category": "call"}, OK),
         (*get, profile((at, None))),
