@@ -13,6 +13,7 @@ import urllib.request
 from email.message import EmailMessage
 from http.client import HTTPException
 
+from cgr_cluster.events.nesting import read_json
 from cgr_cluster.rpc.errors import ApiError
 
 TIMEOUT_S = 2.0
@@ -45,7 +46,7 @@ def json_rpc(address: str, transport: str, method: str, params: str) -> str:
     ApiError: the other side's error, or why it cannot be reached."""
     request = b'{"method":%b,"params":[%b],"id":1}\n' % (json.dumps(method).encode(), params.encode())
     try:
-        answer = json.loads(_post(address, request) if transport == "*http_jrpc" else _over_tcp(address, request))
+        answer = read_json(_post(address, request) if transport == "*http_jrpc" else _over_tcp(address, request))
         error, result = answer.get("error"), answer.get("result")
     except (OSError, HTTPException, RecursionError, ValueError, AttributeError) as failure:
         raise ApiError(f"{method} at {address}: {failure}") from None
@@ -58,7 +59,7 @@ def post_json(url: str, document: str) -> str:
     """POST a JSON document; what the other side answers. Raises ApiError when it cannot be reached or refuses."""
     try:
         return _post(url, document.encode()).decode()
-    except (OSError, urllib.error.URLError, ValueError) as failure:
+    except (OSError, HTTPException, ValueError) as failure:
         raise ApiError(f"POST to {url}: {failure}") from None
 
 
