@@ -14,9 +14,9 @@ import msgspec
 from cgr_cluster.accounts.amounts import MONETARY, NANO_PER_GRAIN, SYSTEM_ROUNDING, VOICE, round_system
 from cgr_cluster.accounts.debit_pass import DebitPass
 from cgr_cluster.accounts.hooks import Consumption, HookOf, Subject
-from cgr_cluster.accounts.ledger import Drafts, Ledger, Payer, ReadAccount
+from cgr_cluster.accounts.ledger import Drafts, Ledger, MembersOf, Payer, ReadAccount
 from cgr_cluster.accounts.one_payer import Payment, drafted, pay, payment_of
-from cgr_cluster.accounts.shared_groups import MembersOf
+from cgr_cluster.accounts.shared_groups import require_groups
 from cgr_cluster.accounts.summary import summarised
 from cgr_cluster.accounts.types import Account
 from cgr_cluster.engine.domain import GenerationView
@@ -63,10 +63,20 @@ def usable(account: Account | None, generation: GenerationView, descriptor: Call
     return account
 
 
+def _require_groups(setting: Setting, account: Account, descriptor: CallDescriptor) -> None:
+    """What every request asks of the account's useful balances, also one that then pays nothing. Raises `NOT_FOUND` when one
+    of them is in a shared group that does not exist (20 §3.3)."""
+    require_groups(
+        setting.generation, account, descriptor.tor or VOICE, descriptor.category, descriptor.destination,
+        descriptor.time_start.ns,
+    )  # fmt: skip
+
+
 def debit(setting: Setting, account: Account | None, descriptor: CallDescriptor) -> Outcome:
     """Responder.Debit."""
     usable_account = usable(account, setting.generation, descriptor)
     if descriptor.time_end.ns == descriptor.time_start.ns:
+        _require_groups(setting, usable_account, descriptor)
         cost = empty_cost(descriptor, usable_account)
         try:
             cost.timespans = [unpriced_span(setting.generation, descriptor)]
@@ -83,6 +93,7 @@ def max_debit(setting: Setting, account: Account | None, descriptor: CallDescrip
     usable_account = usable(account, setting.generation, descriptor)
     asked = descriptor.time_end.ns - descriptor.time_start.ns
     if asked == 0:
+        _require_groups(setting, usable_account, descriptor)
         cost = empty_cost(descriptor, usable_account)
         if not usable_account.allow_negative:
             cost.timespans = [unpriced_span(setting.generation, descriptor)]
@@ -115,11 +126,10 @@ def max_session_time(setting: Setting, account: Account | None, descriptor: Call
     """Responder.GetMaxSessionTime, in nanoseconds (units): -1 for an account that may go below zero, else what can be
     paid of the asked interval."""
     usable_account = usable(account, setting.generation, descriptor)
-    if usable_account.allow_negative:
-        return UNLIMITED
     asked = descriptor.time_end.ns - descriptor.time_start.ns
-    if asked == 0:
-        return 0
+    if usable_account.allow_negative or asked == 0:
+        _require_groups(setting, usable_account, descriptor)
+        return UNLIMITED if usable_account.allow_negative else 0
     index_ns = max(descriptor.duration_index_ns, asked)
     if payment_of(setting.generation, usable_account, descriptor, setting.now_ns, descriptor.time_end, index_ns):
         return asked
@@ -128,8 +138,9 @@ def max_session_time(setting: Setting, account: Account | None, descriptor: Call
 
 
 def paid_duration_ns(run: DebitPass, ledger: Ledger, before: Account, descriptor: CallDescriptor, asked_ns: int) -> int:
-    """How long what a dry pass paid lasts, at most `asked_ns`; 0 when the connect fee could not be paid. A span that is
-    dearer than the descriptor's MaxRate ends the count, and so do increments that would take `*default` below zero."""
+    """How long what a dry pass paid lasts, at most `asked_ns` (which an end before the start makes negative); 0 when the
+    connect fee could not be paid. A span that is dearer than the descriptor's MaxRate ends the count, and so do increments
+    that would take `*default` below zero."""
     if run.fee_unpaid:
         return 0
     default = ledger.find_default()
@@ -160,7 +171,7 @@ def paid_duration_ns(run: DebitPass, ledger: Ledger, before: Account, descriptor
             total += count * increment.duration_ns
             if total >= asked_ns:
                 return asked_ns
-    return total
+    return min(asked_ns, total)
 
 
 def _price_per_ns(span: Timespan) -> float:
@@ -237,7 +248,7 @@ def _paid(account: Account, descriptor: CallDescriptor, payment: Payment) -> Out
         total += _round_spans(spans, take)
     return Outcome(
         _cost(descriptor, spans, total, summarised(draft, account)),
-        {account.id: draft} if payment.takes else {},
+        {account.id: draft} if balance.value != before else {},
         [account.id] if balance.value != before else [],
     )
 
@@ -255,8 +266,8 @@ def _finished(
 
         def take(info: BalanceInfo, difference: int) -> None:
             assert info.monetary is not None
-            owner = ledger.account(info.account_id)
-            payer = None if owner is None else ledger.find(owner, MONETARY, info.monetary.uuid)
+            owner, uuid = ledger.account(info.account_id), info.monetary.uuid
+            payer = None if owner is None else ledger.find_shared(owner, MONETARY, uuid, setting.members_of)
             if payer is not None:  # else a trigger's action has removed it
                 take_counted(ledger, payer, difference, subject)
 

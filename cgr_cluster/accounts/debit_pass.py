@@ -11,9 +11,9 @@ from cgr_cluster.accounts.amounts import GENERIC, MONETARY, NANO_PER_GRAIN, VOIC
 from cgr_cluster.accounts.expiry import removes_expired
 from cgr_cluster.accounts.hooks import Consumption, Subject
 from cgr_cluster.accounts.increments import add_increment, cut_span
-from cgr_cluster.accounts.ledger import Ledger, Payer, units_of
+from cgr_cluster.accounts.ledger import Ledger, MembersOf, Payer, units_of
 from cgr_cluster.accounts.matching import active, matched_destination, useful
-from cgr_cluster.accounts.shared_groups import MembersOf, expanded
+from cgr_cluster.accounts.shared_groups import expanded
 from cgr_cluster.accounts.taking import Taker
 from cgr_cluster.accounts.types import Account
 from cgr_cluster.accounts.zero_subject import free_step_ns, own_subject
@@ -93,7 +93,7 @@ class DebitPass:
         self._end_ns = end.ns
         self._duration_index_ns = duration_index_ns
         self._so_far_nano = descriptor.max_cost_so_far_nano
-        self._taker = Taker(ledger, Subject(descriptor.category, descriptor.destination), dry)
+        self._taker = Taker(ledger, Subject(descriptor.category, descriptor.destination))
         self._units: list[Payer] = []
         self._money: list[Payer] = []
         self._money_subject: str | None = None
@@ -226,7 +226,8 @@ class DebitPass:
         factors = payer.balance.factors
         if not factors or payer.type == MONETARY:
             return 1.0
-        return factors.get(self._descriptor.extra_fields.get("BalanceFactorID", ""), 1.0)
+        name = self._descriptor.extra_fields.get("BalanceFactorID")
+        return 1.0 if name is None else factors.get(name, 1.0)
 
     # --- case B: rated -------------------------------------------------------------------------------------------
 
@@ -301,11 +302,12 @@ class DebitPass:
         """Increments above a `*free` cap: they take nothing from the balance, not even units."""
         balance = payer.balance
         shown = interval if is_unit or balance.rating_subject else None
-        money = MonetaryInfo(balance.uuid, balance.id, to_nano(payer.type, balance.value), shown)
         parts = (Consumption(MONETARY, 0, balance, payer.type, 0),)
-        done = 0
+        done = value = 0
         while done < count:
+            value = balance.value  # a trigger may top it up after the last of them
             done += self._taker.take((), parts, count - done, payer)[0]
+        money = MonetaryInfo(balance.uuid, balance.id, to_nano(payer.type, value), shown)
         add_increment(out, Increment(duration_ns, 0, count, BalanceInfo(None, money, payer.owner.id)))
 
     def _pay_money(
@@ -341,9 +343,14 @@ class DebitPass:
             bill = from_money.balance
             parts = (unit_part, Consumption(MONETARY, cost, bill, MONETARY, cost))
             forced = bill.value < cost
+            if bill is balance:  # ToR `*monetary`: the same money pays twice for each increment
+                needed = amount if forced else max(amount, cost)
+                limit = min(limit, (bill.value - needed) // (amount + cost) + 1)
             paid, values = self._taker.take((payer, from_money), parts, limit, payer, forced=forced)
             if paid:
                 money = MonetaryInfo(bill.uuid, bill.id, values[1], interval if bill.rating_subject else None)
+                if bill is balance:
+                    values[0] = values[1] + cost
         else:
             paid, values = self._taker.take((payer,), (unit_part,), limit, payer)
         if paid:

@@ -15,6 +15,7 @@ from cgr_cluster.accounts.types import DEFAULT_ID, Account, Balance
 from cgr_cluster.events.amounts import GRAINS
 
 ReadAccount = Callable[[str], "Account | None"]
+MembersOf = Callable[[str], Iterable[str]]  # ids of the accounts in a shared group
 
 
 class Payer:
@@ -27,6 +28,16 @@ class Payer:
         self.type = balance_type
         self.owner = owner
         self.hook = hook
+
+
+def groups_of(account: Account) -> dict[str, None]:
+    """Ids of the shared groups that the account's balances name."""
+    return {
+        group: None
+        for balances in (account.balances or {}).values()
+        for balance in balances
+        for group in balance.shared_groups
+    }
 
 
 def affordable(balance_type: str, value: int, amount: int) -> int:
@@ -92,12 +103,28 @@ class Drafts:
                 return self.payer(balance, balance_type, account)
         return None
 
+    def find_shared(self, account: Account, balance_type: str, uuid: str, members_of: MembersOf) -> Payer | None:
+        """As `find`; when the account does not have it, with the members of the groups that its balances name: an increment
+        names one account, also when the units are one member's and the money another's."""
+        found = self.find(account, balance_type, uuid)
+        if found is not None:
+            return found
+        for group_id in groups_of(account):
+            for member_id in members_of(group_id):
+                member = self.account(member_id)
+                found = None if member is None else self.find(member, balance_type, uuid)
+                if found is not None:
+                    return found
+        return None
+
     def take(self, payer: Payer, amount: int, count: int) -> None:
-        """Take `count` times `amount` (the balance's grain; negative: give)."""
+        """Take `count` times `amount` (the balance's grain; negative: give). Taking 0 rounds too (20 §1)."""
         balance = payer.balance
         total = amount * count
-        balance.value = round_system(payer.type, balance.value - total)
-        self.touched[payer.owner.id] = None
+        left = round_system(payer.type, balance.value - total)
+        if left != balance.value:
+            balance.value = left
+            self.touched[payer.owner.id] = None
         if payer.type == MONETARY:
             self.money_taken_nano += total
 

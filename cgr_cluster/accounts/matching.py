@@ -14,9 +14,9 @@ NO_MATCH = -1
 
 def precision(generation: GenerationView, destination_ids: IdSet, destination: str) -> int:
     """How precisely a balance's destinations match a number: 0 for all destinations, the length of the deciding prefix,
-    or NO_MATCH. The longest prefix that any of its destinations owns decides; when all are exclusions, the longest that
+    or NO_MATCH. An excluded `*any` says nothing. The longest prefix that any of its destinations owns decides; when all are exclusions, the longest that
     any destination at all owns (20 §3.3, oddity kept)."""
-    if not destination_ids or ANY_ID in destination_ids:
+    if not destination_ids or destination_ids.get(ANY_ID):
         return 0
     only_exclusions = not any(destination_ids.values())
     for length in range(len(destination), 0, -1):
@@ -32,7 +32,7 @@ def precision(generation: GenerationView, destination_ids: IdSet, destination: s
 def matched_destination(generation: GenerationView, destination_ids: IdSet, destination: str) -> tuple[str, str]:
     """(prefix, destination id) shown for units taken from a balance: the longest prefix that belongs to one of its
     destinations (exclusions aside), else the whole number and `*any` (20 §3.4)."""
-    if destination_ids and ANY_ID not in destination_ids:
+    if destination_ids and not destination_ids.get(ANY_ID):
         for length in range(len(destination), 0, -1):
             prefix = destination[:length]
             for owner in generation.destinations_of(prefix):

@@ -19,18 +19,15 @@ from cgr_cluster.rating.types import BalanceInfo, CallDescriptor, Increment, Mon
 
 class Payment:
     """What the balance pays: `fee_nano` of a first part (None: not the first), then `rated`; `values` are what is left of it
-    after the fee, then after each span. `takes`: whether anything is taken, be it a fee of 0."""
+    after the fee, then after each span."""
 
-    __slots__ = ("balance", "fee_nano", "rated", "takes", "values")
+    __slots__ = ("balance", "fee_nano", "rated", "values")
 
-    def __init__(
-        self, balance: Balance, fee_nano: int | None, rated: list[Timespan], values: list[int], takes: bool
-    ) -> None:
+    def __init__(self, balance: Balance, fee_nano: int | None, rated: list[Timespan], values: list[int]) -> None:
         self.balance = balance
         self.fee_nano = fee_nano
         self.rated = rated
         self.values = values
-        self.takes = takes
 
 
 def only_payer(generation: GenerationView, account: Account, descriptor: CallDescriptor, now_ns: int) -> Balance | None:
@@ -89,7 +86,6 @@ def payment_of(
     value = left = balance.value
     values: list[int] = []
     fee_nano: int | None = None
-    takes = False
     if descriptor.loop_index == 0:
         fee_nano = connect_fee_nano(rated[0])
         left -= fee_nano
@@ -97,7 +93,6 @@ def payment_of(
             return None
         value = _rounded(value - fee_nano)
         values.append(value)
-        takes = True
     for span in rated:
         asked = span.increments[0]
         interval = span.rate_interval
@@ -111,10 +106,9 @@ def payment_of(
             left -= cost * count
             if left < 0 or affordable(MONETARY, value, cost) < count:
                 return None
-            value = _rounded(value - cost * count)
-            takes = True
+        value = _rounded(value - cost * asked.compress_factor)
         values.append(value)
-    return Payment(balance, fee_nano, rated, values, takes)
+    return Payment(balance, fee_nano, rated, values)
 
 
 def _rounded(value: int) -> int:

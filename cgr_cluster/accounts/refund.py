@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cgr_cluster.accounts.amounts import GENERIC, MONETARY
+from cgr_cluster.accounts.amounts import GENERIC, MONETARY, VOICE
 from cgr_cluster.accounts.debit import Setting, take_counted
 from cgr_cluster.accounts.expiry import removes_expired
 from cgr_cluster.accounts.hooks import Consumption, Subject
@@ -27,7 +27,7 @@ def refund_increments(setting: Setting, descriptor: CallDescriptor) -> dict[str,
         owner = _owner(drafts, increment)
         if owner is None:
             continue
-        parts = _returned(drafts, owner, descriptor.tor, increment)
+        parts = _returned(setting, drafts, owner, descriptor.tor or VOICE, increment)
         if parts:
             counted[owner.id] = None
             _give(drafts, parts, increment.compress_factor, subject)
@@ -45,7 +45,7 @@ def refund_rounding(setting: Setting, descriptor: CallDescriptor) -> dict[str, A
         info = increment.balance_info
         if owner is None or info is None or info.monetary is None:
             continue
-        payer = drafts.find(owner, MONETARY, info.monetary.uuid)
+        payer = drafts.find_shared(owner, MONETARY, info.monetary.uuid, setting.members_of)
         if payer is not None:
             counted[owner.id] = None
             take_counted(drafts, payer, increment.cost_nano, subject)
@@ -57,7 +57,9 @@ def _owner(drafts: Drafts, increment: Increment) -> Account | None:
     return None if info is None or not info.account_id else drafts.account(info.account_id)
 
 
-def _returned(drafts: Drafts, owner: Account, tor: str, increment: Increment) -> list[tuple[Payer, Consumption]]:
+def _returned(
+    setting: Setting, drafts: Drafts, owner: Account, tor: str, increment: Increment
+) -> list[tuple[Payer, Consumption]]:
     """What one of the equal increments gives back to which balances."""
     info = increment.balance_info
     assert info is not None
@@ -73,7 +75,7 @@ def _returned(drafts: Drafts, owner: Account, tor: str, increment: Increment) ->
             amount = units_of(increment.duration_ns, info.unit.factor)
         parts.append((payer, Consumption(counted_type, -amount, payer.balance, payer.type, -amount)))
     if info.monetary is not None and info.monetary.uuid:
-        money = drafts.find(owner, MONETARY, info.monetary.uuid)
+        money = drafts.find_shared(owner, MONETARY, info.monetary.uuid, setting.members_of)
         if money is not None:
             cost = increment.cost_nano
             parts.append((money, Consumption(MONETARY, -cost, money.balance, MONETARY, -cost)))
@@ -83,14 +85,10 @@ def _returned(drafts: Drafts, owner: Account, tor: str, increment: Increment) ->
 def _unit_balance(drafts: Drafts, owner: Account, tor: str, unit: UnitInfo) -> tuple[Payer, str] | None:
     """The balance that gave units, and the type under which they were counted: of the request's ToR, a `*generic` one, or
     a money balance with a `*zero...` subject (20 §3.4)."""
-    for balance_type in (tor, GENERIC):
+    for balance_type in (tor, GENERIC, MONETARY):
         payer = drafts.find(owner, balance_type, unit.uuid)
         if payer is not None:
-            return payer, tor
-    if unit.tor == MONETARY:
-        payer = drafts.find(owner, MONETARY, unit.uuid)
-        if payer is not None:
-            return payer, MONETARY
+            return payer, tor if balance_type == GENERIC else balance_type
     return None
 
 

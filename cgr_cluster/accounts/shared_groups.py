@@ -6,41 +6,39 @@ state (`SharedGroupMembers`); the group's strategies are reference data.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from zlib import crc32
 
-from cgr_cluster.accounts.ledger import Ledger, Payer
+from cgr_cluster.accounts.amounts import MONETARY
+from cgr_cluster.accounts.ledger import Ledger, MembersOf, Payer, groups_of
 from cgr_cluster.accounts.matching import ANY_ID, useful
 from cgr_cluster.accounts.types import Account, Balance
 from cgr_cluster.engine.domain import GenerationView
 from cgr_cluster.rating.reference import SharedGroup
 from cgr_cluster.rpc.errors import not_found
 
-MembersOf = Callable[[str], Iterable[str]]
-_DEFAULT_STRATEGY = "*mine_random"
-_ORDERS = {"lowest", "highest", "random"}
+_LOWEST, _HIGHEST, _RANDOM = "lowest", "highest", "random"
+_STRATEGIES = {  # (order, whether the caller's own balance comes first)
+    "*lowest": (_LOWEST, False),
+    "*highest": (_HIGHEST, False),
+    "*random": (_RANDOM, False),
+    "*mine_lowest": (_LOWEST, True),
+    "*mine_highest": (_HIGHEST, True),
+    "*mine_random": (_RANDOM, True),
+}
+_DEFAULT_STRATEGY = (_RANDOM, True)  # also for a strategy that is none of these
 
 
 def joined(generation: GenerationView, account: Account, before: Account | None) -> list[str]:
     """Ids of the existing groups that balances of `account` name and those of `before` did not: what it joins by a
     change."""
-    known = set(_named(before)) if before is not None else set()
-    return [g for g in _named(account) if g not in known and generation.get("shared_group", g) is not None]
-
-
-def _named(account: Account) -> dict[str, None]:
-    return {
-        group: None
-        for balances in (account.balances or {}).values()
-        for balance in balances
-        for group in balance.shared_groups
-    }
+    known = set(groups_of(before)) if before is not None else set()
+    return [g for g in groups_of(account) if g not in known and generation.get("shared_group", g) is not None]
 
 
 def _ordered(payers: list[Payer], order: str, seed: str) -> list[Payer]:
-    if order == "lowest":
+    if order == _LOWEST:
         return sorted(payers, key=lambda p: p.balance.value)
-    if order == "highest":
+    if order == _HIGHEST:
         return sorted(payers, key=lambda p: -p.balance.value)
     return sorted(payers, key=lambda p: crc32(f"{seed}:{p.balance.uuid}".encode()))
 
@@ -48,11 +46,7 @@ def _ordered(payers: list[Payer], order: str, seed: str) -> list[Payer]:
 def by_strategy(payers: list[Payer], strategy: str, own: Balance, seed: str) -> list[Payer]:
     """The group's balances in the order of a strategy. Random orders come from `seed`, so that work done again has the
     same order. For `*mine_...`, `own` (the caller's balance that opened the group) changes places with the first."""
-    text = strategy.lstrip("*")
-    mine = text.startswith("mine_")
-    order = text[len("mine_") :] if mine else text
-    if order not in _ORDERS:
-        return by_strategy(payers, _DEFAULT_STRATEGY, own, seed)
+    order, mine = _STRATEGIES.get(strategy, _DEFAULT_STRATEGY)
     ordered = _ordered(payers, order, seed)
     if mine:
         for i, payer in enumerate(ordered):
@@ -60,6 +54,20 @@ def by_strategy(payers: list[Payer], strategy: str, own: Balance, seed: str) -> 
                 ordered[0], ordered[i] = ordered[i], ordered[0]
                 break
     return ordered
+
+
+def require_groups(
+    generation: GenerationView, account: Account, balance_type: str, category: str, destination: str, at_ns: int
+) -> None:
+    """Raise `NOT_FOUND` when a balance of the account that is useful, of the type or money, is in a group that does not
+    exist."""
+    if not groups_of(account):
+        return
+    for kind in (balance_type, MONETARY):
+        for balance, _ in useful(generation, account, kind, category, destination, at_ns):
+            for group_id in balance.shared_groups:
+                if generation.get("shared_group", group_id) is None:
+                    raise not_found()
 
 
 def expanded(

@@ -8,14 +8,13 @@ from cgr_cluster.accounts.types import Account
 
 
 class Taker:
-    """Takes for one request. `counted`: ids of the accounts whose counters were called; in a `dry` run none are."""
+    """Takes for one request. `counted`: ids of the accounts whose counters a real debit calls."""
 
-    __slots__ = ("_drafts", "_dry", "_subject", "counted")
+    __slots__ = ("_drafts", "_subject", "counted")
 
-    def __init__(self, drafts: Drafts, subject: Subject, dry: bool) -> None:
+    def __init__(self, drafts: Drafts, subject: Subject) -> None:
         self._drafts = drafts
         self._subject = subject
-        self._dry = dry
         self.counted: dict[str, None] = {}
 
     def take_plain(self, payer: Payer, amount: int, limit: int) -> int:
@@ -25,9 +24,8 @@ class Taker:
             count = min(limit, affordable(payer.type, payer.balance.value, amount))
             if not count:
                 return 0
-            self._drafts.take(payer, amount, count)
-        if not self._dry:
-            self.counted[payer.owner.id] = None
+        self._drafts.take(payer, amount, count)
+        self.counted[payer.owner.id] = None
         return count
 
     def take(
@@ -58,8 +56,6 @@ class Taker:
         return count, values
 
     def count(self, parts: tuple[Consumption, ...], count: int, account: Account) -> None:
-        if self._dry:
-            return
         self.counted[account.id] = None
         hook = self._drafts.hook(account)
         if hook is not None:

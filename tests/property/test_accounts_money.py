@@ -125,20 +125,9 @@ def test_what_balances_lose_is_what_the_answer_says(bank: Bank, requests: list[t
 def test_a_refund_of_a_debit_restores_every_balance(bank: Bank, request: CallDescriptor, maximum: bool) -> None:
     before = values(bank)
     cost = try_debit(bank, request, maximum)
-    if cost is not None and not _of_two_owners(bank, cost):
+    if cost is not None:
         bank.refund(returned(cost, request))
         assert values(bank) == before
-
-
-def _of_two_owners(bank: Bank, cost: CallCost) -> bool:
-    """Priced units of one member whose money another member paid: one increment has place for one account only."""
-    owner = {b.uuid: a.id for a in bank.stored.values() for held in (a.balances or {}).values() for b in held}
-    return any(
-        i.balance_info.monetary is not None and owner.get(i.balance_info.monetary.uuid) != i.balance_info.account_id
-        for s in cost.timespans or ()
-        for i in s.increments
-        if i.balance_info is not None
-    )
 
 
 @settings(deadline=None, max_examples=150)
