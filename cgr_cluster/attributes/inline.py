@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from cgr_cluster.attributes.types import Attribute, AttributeProfile
 from cgr_cluster.events.rules import split_value
 from cgr_cluster.rpc.errors import ApiError
+
+_RULE = re.compile(r"((?:\[[^\]]*\]|[^:\[])*):([^:]*):(.*)", re.DOTALL)  # a type may hold a URL in brackets
 
 
 def is_inline(attribute_id: str) -> bool:
@@ -15,10 +19,10 @@ def parse_inline(tenant: str, text: str) -> AttributeProfile:
     """The profile that `text` writes; its id is the text, it fits every context. Errors without `SERVER_ERROR: `."""
     attributes = []
     for rule in text.split(";"):
-        parts = rule.split(":", 2)
-        if len(parts) < 3:
+        found = _RULE.fullmatch(rule)
+        if found is None:
             raise ApiError(f"inline parse error for string: <{rule}>")
-        kind, path, value = parts
+        kind, path, value = found.groups()
         if not path:
             raise ApiError(f"empty path in inline AttributeProfile <{text}>")
         attributes.append(Attribute(path, kind, split_value(value, "&")))

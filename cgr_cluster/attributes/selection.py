@@ -16,6 +16,7 @@ from cgr_cluster.filters.selection import TenantProfiles, profiles_of
 from cgr_cluster.filters.view import View
 
 ANY_CONTEXT = "*any"
+LONGEST_KEPT = 1024  # characters of an inline profile that is kept compiled
 
 
 class CompiledProfile:
@@ -48,9 +49,13 @@ ATTRIBUTES = profile_kind(
 )
 
 
-@lru_cache(maxsize=4096)
 def inline_profile(text: str) -> CompiledProfile:
     """The profile that `text` writes, for any tenant. Raises the errors of 50 §8.6."""
+    return _kept_inline(text) if len(text) <= LONGEST_KEPT else CompiledProfile(parse_inline("", text))
+
+
+@lru_cache(maxsize=4096)
+def _kept_inline(text: str) -> CompiledProfile:
     return CompiledProfile(parse_inline("", text))
 
 

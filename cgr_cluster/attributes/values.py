@@ -18,6 +18,7 @@ from cgr_cluster.filters.view import View
 from cgr_cluster.rpc.errors import ApiError, not_found
 
 Maker = Callable[[View], str]
+HTTP = "*http#"
 
 
 class CompiledAttribute:
@@ -46,6 +47,9 @@ def _maker(attribute: Attribute) -> Maker:
     values = [compile_value(rule) for rule in attribute.value]
     if kind == "*none":
         return lambda view: ""
+    if kind.startswith(HTTP):
+        url = kind.removeprefix(HTTP).removeprefix("[").removesuffix("]")
+        return lambda view: view.page(url)
     build = _BUILDERS.get(kind)
     if build is None:
         return _failing(ApiError(f"unsupported type: <{kind}>"))

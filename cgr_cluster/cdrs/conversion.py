@@ -9,7 +9,7 @@ import msgspec
 from cgr_cluster.cdrs.types import CDR, DEFAULT_RUN, NOT_RATED_NANO, VOICE
 from cgr_cluster.engine.domain import GenerationView
 from cgr_cluster.events.amounts import NANO, nano_of
-from cgr_cluster.events.durations import format_duration, parse_duration
+from cgr_cluster.events.durations import Duration, format_duration, parse_duration
 from cgr_cluster.events.instant import ZERO, Instant
 from cgr_cluster.events.json_syntax import json_error
 from cgr_cluster.events.nesting import read_json
@@ -184,7 +184,7 @@ def cdr_of_event(event: dict[str, Any], tenant: str, defaults: Defaults, now_ns:
 
 def event_of_cdr(cdr: CDR) -> dict[str, Any]:
     """A CDR as an event again: its fields beside its extra fields (which lose against a field of the same name). Times are
-    `Instant`, CostDetails (only if there is one) an `EventCost`."""
+    `Instant`, Usage a `Duration`, CostDetails (only if there is one) an `EventCost`: filters and attributes read them as texts."""
     event: dict[str, Any] = dict(cdr.extra_fields)
     event["CGRID"] = cdr.cgrid
     event["RunID"] = cdr.run_id
@@ -201,7 +201,7 @@ def event_of_cdr(cdr: CDR) -> dict[str, Any]:
     event["Destination"] = cdr.destination
     event["SetupTime"] = cdr.setup_time
     event["AnswerTime"] = cdr.answer_time
-    event["Usage"] = cdr.usage_ns
+    event["Usage"] = Duration(cdr.usage_ns)
     event["ExtraInfo"] = cdr.extra_info
     event["Partial"] = cdr.partial
     event["PreRated"] = cdr.pre_rated
@@ -213,14 +213,16 @@ def event_of_cdr(cdr: CDR) -> dict[str, Any]:
 
 
 def event_json(event: dict[str, Any]) -> dict[str, Any]:
-    """An event as JSON: `Instant` and `EventCost` values written as the API writes them."""
+    """An event as JSON: `Instant`, `Duration` and `EventCost` values written as the API writes them."""
     out = event
     for name, value in event.items():
-        if isinstance(value, Instant | EventCost):
+        if isinstance(value, Instant | Duration | EventCost):
             if out is event:
                 out = dict(event)
             if isinstance(value, Instant):
                 out[name] = format_instant(value)
+            elif isinstance(value, Duration):
+                out[name] = int(value)
             else:
                 out[name] = details_json(value, text_of(event.get("CostSource")))
     return out

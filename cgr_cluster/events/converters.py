@@ -25,6 +25,7 @@ from cgr_cluster.rpc.errors import ApiError
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
 GIGAWORD = 1 << 32
+_DOUBLE_EXPONENTS = 300  # powers of ten that a double has
 CLOCK = "15:04:05"
 DATE_AND_CLOCK = "2006-01-02 15:04:05"
 
@@ -129,7 +130,11 @@ def _round(params: str) -> Converter:
 
     def convert(value: Any, around: Surroundings) -> float:
         number = _number(value)
-        return round_amount(number, decimals, method) if math.isfinite(number) else number
+        if decimals < -_DOUBLE_EXPONENTS:
+            return math.nan
+        if decimals <= _DOUBLE_EXPONENTS and not math.isfinite(number * 10.0**decimals):
+            return number * math.inf
+        return round_amount(number, decimals, method)
 
     return convert
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from cgr_cluster.events.instant import Instant
 from cgr_cluster.events.layouts import DAYS, MONTHS, days_from_epoch, elements_of
-from cgr_cluster.events.times import FIRST_S, in_zone, zone_of
+from cgr_cluster.events.times import in_zone, tellable, zone_of
 
 _DAY_S = 86_400
 
@@ -92,5 +92,5 @@ def _offset(element: str, offset_s: int) -> str:
 def _zone_name(at: Instant, zone: str | None) -> str:
     """A named zone's abbreviation; a time with nothing but an offset shows that."""
     if zone is not None:
-        return datetime.fromtimestamp(max(at.seconds, FIRST_S), zone_of(zone)).tzname() or "UTC"
+        return datetime.fromtimestamp(tellable(at.seconds), zone_of(zone)).tzname() or "UTC"
     return "UTC" if at.offset_s == 0 else _offset("-0700", at.offset_s)

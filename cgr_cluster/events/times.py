@@ -14,13 +14,14 @@ from cgr_cluster.rpc.errors import ApiError
 
 _EPOCH = datetime(1970, 1, 1)
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
-FIRST_S = -62_135_424_000  # two days into the first year, which any zone can tell
+# Two days into the first year and before the end of the last, which any zone can tell.
+_FIRST_S, _LAST_S = -62_135_424_000, 253_402_128_000
 
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _CLOCK = r"[0-9]{2}:[0-9]{2}:[0-9]{2}"
 _FORMS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(rf"{_DATE}T{_CLOCK}\.[0-9]+[+-][0-9]{{4}}"), "2006-01-02T15:04:05-0700"),
-    (re.compile(rf"{_DATE}T{_CLOCK}(?:\.[0-9]+)?(?:Z|[+-][0-9]{{2}}:[0-9]{{2}})"), RFC3339),
+    (re.compile(rf"{_DATE}T{_CLOCK}.+"), RFC3339),  # what only begins like it gets the parser's error
     (re.compile(rf"{_DATE} {_CLOCK}(?:\.[0-9]+)? [+-][0-9]{{4}} [A-Z]{{3,5}}"), "2006-01-02 15:04:05 -0700 MST"),
     (re.compile(rf"{_DATE} {_CLOCK}(?:\.[0-9]+)? [+-][0-9]{{4}} [+-][0-9]{{2,4}}"), "2006-01-02 15:04:05 -0700"),
     (re.compile(rf"{_DATE} {_CLOCK}"), "2006-01-02 15:04:05"),
@@ -58,12 +59,17 @@ def zone_of(name: str) -> tzinfo:
         raise ApiError(f"unknown time zone {name}") from None
 
 
+def tellable(unix_s: int) -> int:
+    """The nearest time for which the names and offsets of zones can be told."""
+    return min(max(unix_s, _FIRST_S), _LAST_S)
+
+
 def offset_at(unix_s: int, zone: str) -> int:
     """Seconds east of UTC in `zone` at a Unix time."""
     info = zone_of(zone)
     if info is timezone.utc:
         return 0
-    offset = datetime.fromtimestamp(max(unix_s, FIRST_S), info).utcoffset()
+    offset = datetime.fromtimestamp(tellable(unix_s), info).utcoffset()
     return int(offset.total_seconds()) if offset is not None else 0
 
 

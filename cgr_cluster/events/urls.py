@@ -39,7 +39,10 @@ def encode(text: str) -> str:
 
 
 def _with_query(url: str) -> str:
-    split = urlsplit(url)
+    try:
+        split = urlsplit(url)
+    except ValueError as error:
+        raise ApiError(f"parse {quote_text(url)}: {error}") from None
     pairs: list[tuple[str, str]] = []
     for piece in split.query.split("&"):
         if not piece or _escape_error(piece) is not None or ";" in piece:

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
-from cgr_cluster.engine.domain import Call, StepDef, Steps
+from cgr_cluster.engine.domain import Call, Outside, StepDef, Steps, outside
 from cgr_cluster.engine.owner import Owner
 from cgr_cluster.filters.paths import MISSING
 from cgr_cluster.filters.view import View
@@ -27,6 +27,7 @@ from cgr_cluster.rpc.errors import ApiError
 
 T = TypeVar("T")
 
+PAGE = "*http"
 MAX_LIVE_READS = 64  # objects that one evaluation may ask for
 
 ReadValue = Callable[[Any, tuple[str, ...], View], Any]
@@ -58,15 +59,27 @@ class Need(Exception):  # noqa: N818 - a question, no error
         super().__init__(f"~{root}.{object_id} of tenant {tenant} is read where no live state is given")
         self.key = root, tenant, object_id
 
-    def ask(self) -> Call:
-        """The step that reads it."""
+    def ask(self) -> Call | Outside:
+        """The command that reads it."""
         root, tenant, object_id = self.key
         source = SOURCES[root]
         return source.read.at(source.owner(tenant, object_id), tenant, object_id)
 
 
+class NeedPage(Need):
+    """The same for what a URL answers (`*http#`)."""
+
+    def __init__(self, url: str, document: str) -> None:
+        super().__init__(PAGE, url, document)
+
+    def ask(self) -> Outside:
+        _, url, document = self.key
+        return outside("get_page", url, document, returns=str)
+
+
 class Live:
-    """What one evaluation knows: (root, tenant, id) → object, None for one that does not exist."""
+    """What one evaluation knows: (root, tenant, id) → object, None for one that does not exist; (`*http`, url, document) →
+    text of the answer."""
 
     __slots__ = ("known",)
 
@@ -81,8 +94,23 @@ class Live:
         key = root, view.tenant, parts[0]
         if key not in self.known:
             raise Need(*key)
-        found = self.known[key]
+        found = self._known(key)
         return MISSING if found is None else source.value(found, parts[1:], view)
+
+    def page(self, url: str, document: str) -> str:
+        """What `url` answers to a GET with a JSON document. Raises `Need`, and the
+        endpoint's failure."""
+        key = PAGE, url, document
+        if key not in self.known:
+            raise NeedPage(url, document)
+        text: str = self._known(key)
+        return text
+
+    def _known(self, key: tuple[str, str, str]) -> Any:
+        found = self.known[key]
+        if isinstance(found, ApiError):
+            raise found
+        return found
 
 
 NOTHING_LIVE = Live()  # knows nothing: whoever evaluates with it gets `Need` for every live path
@@ -98,5 +126,8 @@ def with_live(compute: Callable[[Live], T]) -> Steps[T]:
             asked = need
         if live is NOTHING_LIVE:
             live = Live()
-        live.known[asked.key] = yield asked.ask()
+        try:
+            live.known[asked.key] = yield asked.ask()
+        except ApiError as error:
+            live.known[asked.key] = error  # raised where it is read
     raise ApiError(f"filters of one event ask for more than {MAX_LIVE_READS} accounts, queues or resources")

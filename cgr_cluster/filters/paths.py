@@ -24,23 +24,29 @@ class _Missing:
 MISSING: Any = _Missing()
 Reader = Callable[[View], Any]
 
+MAX_PASTES = 32  # `<...>` of one rule that are evaluated one after the other
+LONGEST_KEPT = 512  # characters of a text whose rule is kept
 _LIVE = frozenset({"*accounts", "*stats", "*resources", "*trends", "*rankings", "*libphonenumber", "*asm"})
 
 
 def compile_value(rule: str) -> Value:
     """The value of a rule. Raises the errors of a bad converter or expression (50 §2.2, 5.1 check 3)."""
-    return _compile(rule, _compile_path)
+    return _compile(rule, _compile_path, 0)
 
 
 def compile_constant(rule: str) -> Value:
     """The value of a rule whose paths see an empty source: they give an empty text (41 §3, `*constant`)."""
-    return _compile(rule, lambda path: lambda view: "")
+    return _compile(rule, _compile_empty, 0)
 
 
-def _compile(text: str, reader_of: Callable[[str], Reader]) -> Value:
+def _compile_empty(path: str) -> Reader:
+    return lambda view: ""
+
+
+def _compile(text: str, reader_of: Callable[[str], Reader], depth: int) -> Value:
     rule = parse_rule(text)
     if isinstance(rule, Nested):
-        return _compile_nested(rule, reader_of)
+        return _compile_nested(rule, reader_of, depth)
     if rule.path is not None:
         return Value(None, _reading(rule, reader_of(rule.path)))
     constant = rule.constant
@@ -60,19 +66,16 @@ def _reading(rule: Rule, read: Reader) -> Reader:
     return finished
 
 
-@lru_cache(maxsize=4096)
-def _compile_pasted(text: str) -> Value:
-    """A rule that the paste into another one has made: few texts come again and again."""
-    return compile_value(text)
+_compile_pasted = lru_cache(maxsize=4096)(_compile)  # few texts come again and again
 
 
-def _compile_nested(nested: Nested, reader_of: Callable[[str], Reader]) -> Value:
-    """The inner value is pasted in, then the whole is a rule, which may have another `<...>`."""
-    inner = [_compile(rule, reader_of) for rule in nested.rules]
+def _compile_nested(nested: Nested, reader_of: Callable[[str], Reader], depth: int) -> Value:
+    """The inner value is pasted in, then the whole is a rule, which may have another `<...>`: one of its own, or one that
+    an event brought, and so they are bounded."""
+    inner = [_compile(rule, reader_of, depth) for rule in nested.rules]
     before, after = nested.before, nested.after
     if not inner:
         return Value("", lambda view: "")
-    compile_whole = _compile_pasted if reader_of is _compile_path else compile_constant
 
     def read(view: View) -> Any:
         pasted = ""
@@ -81,8 +84,13 @@ def _compile_nested(nested: Nested, reader_of: Callable[[str], Reader]) -> Value
             if found is MISSING:
                 return MISSING
             pasted += text_of(found)
+        if depth >= MAX_PASTES:
+            raise ApiError("MAX_RECURSION_DEPTH")
         whole = f"{before}{pasted}{after}"
-        return compile_whole(whole).read(view) if whole else ""
+        if not whole:
+            return ""
+        compile_whole = _compile_pasted if len(whole) <= LONGEST_KEPT else _compile
+        return compile_whole(whole, reader_of, depth + 1).read(view)
 
     return Value(None, read)
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from cgr_cluster.engine.domain import GenerationView
 from cgr_cluster.events.values import json_text
+from cgr_cluster.rpc.errors import ApiError
 
 
 class Live(Protocol):
@@ -14,6 +15,10 @@ class Live(Protocol):
 
     def read(self, view: View, root: str, parts: tuple[str, ...]) -> Any:
         """The value at `parts` below `root` (`*accounts` ...), or `paths.MISSING`."""
+        ...
+
+    def page(self, url: str, document: str) -> str:
+        """What a URL answers (`*http#`)."""
         ...
 
 
@@ -44,6 +49,12 @@ class View:
         self.tenant_path = tenant_path
         self.live = live
         self._random: Random | None = None
+
+    def page(self, url: str) -> str:
+        """What `url` answers to a GET with the event as its JSON document."""
+        if self.live is None:
+            raise ApiError("NOT_CONNECTED: *http")
+        return self.live.page(url, json_text({"*opts": self.opts, "*req": self.event}))
 
     @property
     def zone(self) -> str:

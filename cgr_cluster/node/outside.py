@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cgr_cluster.node.keys import read_key
-from cgr_cluster.node.outside_effects import json_rpc, post_json, send_mail
+from cgr_cluster.node.outside_effects import get_page, json_rpc, post_json, send_mail
 from cgr_cluster.node.outside_platform import process_status, read_config
 from cgr_cluster.rpc.errors import ApiError
 
@@ -85,9 +85,12 @@ OUTSIDE: dict[str, Callable[..., Any]] = {
     "send_mail": send_mail,
     "json_rpc": json_rpc,
     "post_json": post_json,
+    "get_page": get_page,
     "write_folder": write_folder,
     "read_config": read_config,
     "process_status": process_status,
 }
-NETWORK = frozenset({"send_mail", "json_rpc", "post_json"})  # those that talk to endpoints, which may be slow or dead;
+NETWORK = frozenset(
+    {"send_mail", "json_rpc", "post_json", "get_page"}
+)  # those that talk to endpoints, which may be slow or dead;
 # their first argument is the endpoint

@@ -1,4 +1,5 @@
-"""What actions ask of the outside (20 §5.2, 5.3): mails, calls of other JSON-RPC servers, accounts posted to URLs.
+"""What actions, filters and attributes ask of the outside (20 §5.2, 5.3, 50 §4.3): mails, calls of other JSON-RPC servers,
+accounts posted to URLs, pages.
 
 Each has a time limit, so that a dead endpoint holds its thread only so long; trying again is the caller's (actions). The
 first argument is the endpoint, by which the worker bounds how many go there at once.
@@ -63,10 +64,19 @@ def post_json(url: str, document: str) -> str:
         raise ApiError(f"POST to {url}: {failure}") from None
 
 
-def _post(url: str, document: bytes) -> bytes:
+def get_page(url: str, document: str) -> str:
+    """GET with a JSON document in its body (`*http#` of filters and attributes, 50 §4.3, 8.3); the text of the answer.
+    Raises ApiError when it cannot be reached or refuses."""
+    try:
+        return _post(url, document.encode(), "GET").decode()
+    except (OSError, urllib.error.URLError, ValueError) as failure:
+        raise ApiError(f"GET of {url}: {failure}") from None
+
+
+def _post(url: str, document: bytes, method: str = "POST") -> bytes:
     if not url.startswith(("http://", "https://")):
         raise ValueError("address is no http or https URL")
-    wanted = urllib.request.Request(url, document, {"Content-Type": "application/json"})
+    wanted = urllib.request.Request(url, document, {"Content-Type": "application/json"}, method=method)
     with urllib.request.urlopen(wanted, timeout=TIMEOUT_S) as response:
         return bytes(response.read(MAX_ANSWER))
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -162,6 +165,40 @@ def test_values_may_read_accounts(node: Node) -> None:
     event = {"Account": "1001", "Kind": "prepaid"}
     assert call(node, "AttributeSv1.ProcessEvent", Event=event)["Event"] == {**event, "Money": "12.5", "Rich": "1"}
     assert call(node, "AttributeSv1.ProcessEvent", Event={**event, "Account": "nobody"}) == "NOT_FOUND"
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Answers `seen ` and the document it got; 500 for the path /broken."""
+
+    def do_GET(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.send_response(500 if self.path == "/broken" else 200)
+        self.end_headers()
+        self.wfile.write(b"seen " + body)
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def page() -> Iterator[str]:
+    server = HTTPServer(("127.0.0.1", 0), Echo)
+    Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_values_may_be_asked_of_a_url(node: Node, page: str) -> None:
+    put(node, "A", attribute("*req.Seen", "-", kind=f"*http#[{page}/x]"), attribute("*req.After", "1"))
+    found = call(node, "AttributeSv1.ProcessEvent", Event={"A": "1"}, APIOpts={"*x": 2})
+    assert found["Event"] == {"A": "1", "Seen": 'seen {"*opts":{"*x":2},"*req":{"A":"1"}}', "After": "1"}
+    inline = [f"*http#[{page}/x]:*req.Seen:-"]
+    found = call(node, "AttributeSv1.ProcessEvent", Event={}, APIOpts={"*attrProfileIDs": inline})
+    assert found["Event"]["Seen"].startswith("seen ")
+    put(node, "A", attribute("*req.Seen", "-", kind=f"*http#{page}/broken"))
+    error = call(node, "AttributeSv1.ProcessEvent", Event={"A": "1"})
+    assert error == f"SERVER_ERROR: GET of {page}/broken: HTTP Error 500: Internal Server Error"
 
 
 # --- loading -------------------------------------------------------------------------------------------------------
@@ -330,6 +367,22 @@ def test_cdrs_take_the_altered_event(node: Node) -> None:
     assert cdr(node, off, {"*attrProcessRuns": "x"}, OriginID="h") == "PARTIALLY_EXECUTED"
     stored = call(node, "CDRsV1.GetCDRs", OriginIDs=["c"])
     assert [(record["Account"], record["ExtraFields"]) for record in stored] == [("1002", {"Extra": "x"})]
+
+
+def test_attributes_read_fields_of_records_as_texts(node: Node) -> None:
+    rules = ("~*req.Usage", "|", "~*req.AnswerTime", "|", "~*req.Cost", "|", "~*req.PreRated")
+    put(node, "A", attribute("*req.Read", *rules, kind="*variable"), FilterIDs=["*string:~*req.Usage:1m30s"])
+    record = {
+        "OriginID": "c",
+        "Usage": 90 * 10**9,
+        "AnswerTime": "2026-03-02T10:00:05.5+01:00",
+        "Cost": 0.3,
+        "PreRated": True,
+    }
+    assert call(node, "CDRsV1.ProcessCDR", **record) == "OK"
+    read = call(node, "CDRsV1.GetCDRs", OriginIDs=["c"])[0]
+    assert read["ExtraFields"] == {"Read": "1m30s|2026-03-02T10:00:05+01:00|0.3|true"}
+    assert read["Usage"] == 90 * 10**9
 
 
 def test_after_cdrs_found_nothing_chargers_look_in_their_context(node: Node) -> None:

@@ -124,6 +124,9 @@ def test_the_zero_time(text: str) -> None:
     [
         ("soon", "Unsupported time format"), ("now", "Unsupported time format"), ("*soon", "Unsupported time format"),
         ("2025-03-04", "Unsupported time format"), ("10:00", "Unsupported time format"), ("+", "Unsupported time format"),
+        ("2025-03-04T10:00:05+0100", f'parsing time "2025-03-04T10:00:05+0100" as {RFC}: cannot parse "+0100" as "Z07:00"'),
+        ("2025-03-04T10:00:05.5", f'parsing time "2025-03-04T10:00:05.5" as {RFC}: cannot parse "" as "Z07:00"'),
+        ("2025-03-04T10:00:05Zx", 'parsing time "2025-03-04T10:00:05Zx": extra text: "x"'),
         ("2025-03-04T10:00Z", "Unsupported time format"), ("12345", "Unsupported time format"),
         ("+1day", 'time: unknown unit "day" in duration "1day"'),
         ("+soon", 'time: invalid duration "soon"'),

@@ -186,6 +186,14 @@ def test_errors_of_what_a_paste_makes_show_when_it_is_used() -> None:
     assert computed(Attribute("*req.R", "*variable", (text,))) == "NOT_FOUND"
 
 
+def test_pastes_that_never_end_are_an_error() -> None:
+    rule = Attribute("*req.R", "*variable", ("<~*req.Loop>",))
+    assert computed(rule, Loop="<~*req.Loop>") == "SERVER_ERROR: MAX_RECURSION_DEPTH"
+    assert computed(rule, Loop="x<~*req.Loop>") == "SERVER_ERROR: MAX_RECURSION_DEPTH"
+    twenty = "<~*req.A>" * 20
+    assert computed(Attribute("*req.R", "*variable", (twenty,)), A="a") == "a" * 20
+
+
 def test_back_quotes_come_in_pairs() -> None:
     assert value("`a;b") == "Unclosed unspilit syntax"
 
