@@ -54,7 +54,7 @@ def get_attribute_for_event(op: Operation, params: EventParams) -> Steps[dict[st
     )
     if chosen is None:
         raise not_found()
-    return profile_json(chosen.profile)
+    return {**profile_json(chosen.profile), "Tenant": event.tenant}  # an inline profile is of the asking tenant
 
 
 # --- profiles ----------------------------------------------------------------------------------------------------

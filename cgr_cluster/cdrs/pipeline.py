@@ -90,15 +90,16 @@ def _attributed(op: Operation, events: list[CGREvent]) -> Steps[list[CGREvent]]:
 
 
 def _after_attributes(op: Operation, event: CGREvent, live: Live) -> CGREvent:
-    """The event after AttributeS. When nothing matches, the context `*cdrs` stays in its options (kept: chargers then look
+    """The event after AttributeS. When nothing is altered, the context `*cdrs` stays in its options (kept: chargers then look
     for attributes of that context)."""
     asked = CGREvent(event.tenant, event.id, event.time, event.event, {**event.opts, "*subsys": CONTEXT})
     try:
         processed = process_attributes(op.generation, op.now_ns, asked, CONTEXT, live)
     except ApiError:
         raise partially_executed() from None
-    if processed is None:
-        asked.opts.setdefault("*context", CONTEXT)
+    if processed is None or not processed.altered:
+        if not text_of(asked.opts.get("*context")):
+            asked.opts["*context"] = CONTEXT
         return asked
     return processed.event
 
