@@ -21,13 +21,13 @@ from cgr_cluster.filters.params import (
     TenantIDWithOpts,
     TenantWithOpts,
     event_of,
+    page_of,
     read_interval,
 )
 from cgr_cluster.filters.profiles import remove_profile, store_profile
 from cgr_cluster.rpc.errors import ApiError, not_found, require, server_error
 from cgr_cluster.rpc.owners import ANY, LEADER_RULE
 from cgr_cluster.rpc.registry import Params, method, service
-from cgr_cluster.tariffs.paging import page_or_not_found
 
 service("AttributeSv1")
 
@@ -166,7 +166,7 @@ def get_attribute_profile(part: Part, params: TenantIDWithOpts) -> dict[str, Any
 @method("APIerSv1.GetAttributeProfileIDs", owner=ANY)
 def get_attribute_profile_ids(part: Part, params: Paginator) -> list[str] | None:
     ids = ATTRIBUTES.ids(part.generation, part.tenant(params.Tenant))
-    return page_or_not_found(ids, params.Search, params.Limit, params.Offset)
+    return page_of(ids, params)
 
 
 @method("APIerSv1.GetAttributeProfileCount", owner=ANY)

@@ -17,13 +17,13 @@ from cgr_cluster.filters.params import (
     TenantIDWithOpts,
     event_of,
     interval_json,
+    page_of,
     read_interval,
 )
 from cgr_cluster.filters.profiles import remove_profile, store_profile
 from cgr_cluster.rpc.errors import ApiError, not_found, require, server_error
 from cgr_cluster.rpc.owners import ANY, LEADER_RULE
 from cgr_cluster.rpc.registry import Params, method, service
-from cgr_cluster.tariffs.paging import page_or_not_found
 
 service("ChargerSv1")
 service("APIerSv1")
@@ -71,9 +71,7 @@ def get_charger_profile(part: Part, params: TenantID) -> dict[str, Any]:
 
 @method("APIerSv1.GetChargerProfileIDs", owner=ANY)
 def get_charger_profile_ids(part: Part, params: Paginator) -> list[str] | None:
-    return page_or_not_found(
-        CHARGERS.ids(part.generation, part.tenant(params.Tenant)), params.Search, params.Limit, params.Offset
-    )
+    return page_of(CHARGERS.ids(part.generation, part.tenant(params.Tenant)), params)
 
 
 @method("APIerSv1.RemoveChargerProfile", owner=LEADER_RULE, changes=True)

@@ -12,13 +12,20 @@ from cgr_cluster.filters import index_api as index_api
 from cgr_cluster.filters.inline import is_inline, parse_inline
 from cgr_cluster.filters.kinds import KINDS, ids_of
 from cgr_cluster.filters.lists import check_filter
-from cgr_cluster.filters.params import Interval, Paginator, TenantID, TenantIDWithOpts, interval_json, read_interval
+from cgr_cluster.filters.params import (
+    Interval,
+    Paginator,
+    TenantID,
+    TenantIDWithOpts,
+    interval_json,
+    page_of,
+    read_interval,
+)
 from cgr_cluster.filters.profiles import unhide_changed
 from cgr_cluster.filters.types import Filter, Rule
 from cgr_cluster.rpc.errors import ApiError, not_found, require, server_error
 from cgr_cluster.rpc.owners import ANY, LEADER_RULE
 from cgr_cluster.rpc.registry import Params, method
-from cgr_cluster.tariffs.paging import page_or_not_found
 
 
 class FilterRule(msgspec.Struct, gc=False):
@@ -70,9 +77,7 @@ def get_filter(part: Part, params: TenantID) -> dict[str, Any]:
 
 @method("APIerSv1.GetFilterIDs", owner=ANY)
 def get_filter_ids(part: Part, params: Paginator) -> list[str] | None:
-    return page_or_not_found(
-        ids_of(part.generation, "filter", part.tenant(params.Tenant)), params.Search, params.Limit, params.Offset
-    )
+    return page_of(ids_of(part.generation, "filter", part.tenant(params.Tenant)), params)
 
 
 @method("APIerSv1.RemoveFilter", owner=LEADER_RULE, changes=True)

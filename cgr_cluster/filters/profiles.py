@@ -104,6 +104,25 @@ def unhide(part: Part, kind: ProfileKind, tenant: str, context: str, ids: Iterab
         _set_hidden(part, kind, tenant, context, left)
 
 
+def unhide_loaded(part: Part, changed: Iterable[tuple[str, str]]) -> None:
+    """A load writes or removes these (kind, key): indexes of the kinds and tenants that it touches are whole again."""
+    for key in hidden_keys(part.generation, changed):
+        part.remove_reference("hidden_index", key)
+
+
+def hidden_keys(generation: GenerationView, changed: Iterable[tuple[str, str]]) -> list[str]:
+    """Keys of what is hidden in the indexes of these objects' kinds and tenants."""
+    if not generation.keys("hidden_index"):
+        return []
+    by_name = {kind.name: kind for kind in KINDS.values()}
+    touched = {(name, key.partition(":")[0]) for name, key in changed if name in by_name}
+    return [
+        hidden_key(by_name[name], tenant, context)
+        for name, tenant in sorted(touched)
+        for context in hidden_contexts(generation, by_name[name], tenant)
+    ]
+
+
 def hidden_contexts(generation: GenerationView, kind: ProfileKind, tenant: str) -> list[str]:
     """Contexts of whose index something was taken out."""
     prefix = hidden_key(kind, tenant, "")

@@ -107,7 +107,7 @@ class DeckFolder:
         finally:
             os.close(folder)
         logger.info("deck %s: %d bytes in %.1f s", name, size, time.monotonic() - begin)
-        return BuiltDeck(name, sorted(work), left.reload)
+        return BuiltDeck(name, sorted(work), left.reload, left.ended)
 
     def sweep(self, generation: Generation) -> None:
         """Remove the files that this generation, which must be durable, does not refer to."""

@@ -17,15 +17,17 @@ from cgr_cluster.actions.attach import forget_account, load_account, load_tasks
 from cgr_cluster.actions.membership import NO_ACCOUNT
 from cgr_cluster.engine.codec import pack
 from cgr_cluster.engine.domain import Call, GenerationView, Operation, Part, Steps, step, together
-from cgr_cluster.engine.owner import LEADER, Owner, account_owner
+from cgr_cluster.engine.owner import LEADER, Owner, account_owner, object_owner
 from cgr_cluster.engine.placement import locate
+from cgr_cluster.filters.profiles import unhide_loaded
 from cgr_cluster.rpc.errors import ApiError, server_error
 from cgr_cluster.tariffs.deck import Deck, read_deck_slices, warn_of_unloaded
-from cgr_cluster.tariffs.loading import AccountLoad, Loaded, Loader
+from cgr_cluster.tariffs.loading import AccountLoad, EndedState, Loaded, Loader
 from cgr_cluster.tariffs.rows import Problem
 from cgr_cluster.tariffs.slices import Slices, listed_in_slices, paced
 from cgr_cluster.tariffs.tp_store import read_deck_of_store
 from cgr_cluster.tariffs.validation import flaw
+from cgr_cluster.thresholds.steps import forget
 
 T = TypeVar("T")
 logger = logging.getLogger("cgr_cluster.tariffs")
@@ -48,10 +50,12 @@ class ShardWork(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Remaining(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What is to do after the changeset: shards' work, and whether the scheduler reloads."""
+    """What is to do after the changeset: shards' work, whether the scheduler reloads, and the thresholds' states that have
+    ended with their profiles."""
 
     shards: dict[int, ShardWork] = {}
     reload: bool = False
+    ended: list[EndedState] = []
 
 
 def zone_of(at: Part | Operation) -> str:
@@ -142,12 +146,14 @@ def checked(op: Operation, deck: Deck, problems: dict[str, list[Problem]], optio
 @step("tariffs.write_packed")
 def write_packed(part: Part, changes: list[tuple[str, str, bytes]]) -> None:
     """Make packed objects live, as one changeset."""
+    unhide_loaded(part, ((kind, key) for kind, key, _ in changes))
     for kind, key, packed in changes:
         part.set_reference(kind, key, msgspec.Raw(packed))
 
 
 @step("tariffs.remove_objects")
 def remove_objects(part: Part, gone: list[tuple[str, str]]) -> None:
+    unhide_loaded(part, gone)
     for kind, key in gone:
         if kind == "destination" and part.generation.get(kind, key) is None:
             raise server_error("NOT_FOUND")
@@ -159,7 +165,8 @@ def removal(generation: GenerationView, loaded: Loaded, deck: Deck) -> tuple[lis
     own_timings = {row.ID for row in deck.get("timing", ())}
     gone = [(kind, key) for kind, key, _ in loaded.changes if kind != "timing" or key in own_timings]
     has_plans = any(kind == "action_plan" for kind, _ in gone)
-    return gone, Remaining(remaining(generation, Loaded(accounts=loaded.accounts)).shards, has_plans)
+    shards = remaining(generation, Loaded(accounts=loaded.accounts)).shards
+    return gone, Remaining(shards, has_plans, loaded.threshold_states)
 
 
 # --- parts of the store: one step at the leader -------------------------------------------------------------------
@@ -167,6 +174,7 @@ def removal(generation: GenerationView, loaded: Loaded, deck: Deck) -> tuple[lis
 
 def write(part: Part, loaded: Loaded) -> Remaining:
     """Make the changes live; answers what the accounts' shards are to do."""
+    unhide_loaded(part, ((kind, key) for kind, key, _ in loaded.changes))
     for kind, key, value in loaded.changes:
         part.set_reference(kind, key, value)
     return remaining(part.generation, loaded)
@@ -219,6 +227,7 @@ def finish(op: Operation, left: Remaining, caching: str | None, removing: bool =
     at_shard = remove_accounts if removing else load_accounts
     calls = [at_shard.at(Owner("shard", str(number)), work) for number, work in sorted(left.shards.items())]
     yield from at_shards(calls)
+    yield from forget_states(left.ended)
     yield from conclude(op, left.reload, caching)
 
 
@@ -231,6 +240,13 @@ def at_shards(calls: list[Call]) -> Steps[list[Any]]:
                 raise server_error(result)
             results.append(result)
     return results
+
+
+def forget_states(ended: list[EndedState]) -> Steps[None]:
+    """Drop the states of thresholds that a removal has taken away."""
+    for start in range(0, len(ended), SHARDS_AT_ONCE):
+        some = ended[start : start + SHARDS_AT_ONCE]
+        yield together([forget.at(object_owner(tenant, name), tenant, name, state) for tenant, name, state in some])
 
 
 def conclude(op: Operation, reload: bool, caching: str | None) -> Steps[None]:

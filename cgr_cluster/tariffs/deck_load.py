@@ -14,6 +14,7 @@ from cgr_cluster.engine.codec import pack, unpack
 from cgr_cluster.engine.domain import GenerationView, Operation, Part, Steps, exclusive, outside, step
 from cgr_cluster.engine.generation import Generation
 from cgr_cluster.engine.owner import LEADER, Owner
+from cgr_cluster.filters.profiles import hidden_keys
 from cgr_cluster.rpc.errors import server_error
 from cgr_cluster.tariffs.applying import (
     LoadOptions,
@@ -22,6 +23,7 @@ from cgr_cluster.tariffs.applying import (
     at_shards,
     check_valid,
     conclude,
+    forget_states,
     load_accounts,
     refused_as_server_error,
     remaining,
@@ -29,7 +31,7 @@ from cgr_cluster.tariffs.applying import (
     remove_accounts,
 )
 from cgr_cluster.tariffs.deck import Deck, read_deck, warn_of_unloaded
-from cgr_cluster.tariffs.loading import Loaded, Loader
+from cgr_cluster.tariffs.loading import EndedState, Loaded, Loader
 from cgr_cluster.tariffs.rows import Problem
 from cgr_cluster.tariffs.slices import whole
 from cgr_cluster.tariffs.tp_store import KIND
@@ -59,11 +61,13 @@ class DeckJob(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class BuiltDeck(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The finished file ("": a dry run), the shards that have accounts to bring up to date, and whether the scheduler reloads."""
+    """The finished file ("": a dry run), the shards that have accounts to bring up to date, whether the scheduler reloads, and
+    the thresholds' states that have ended with their profiles."""
 
     name: str = ""
     shards: list[int] = []
     reload: bool = False
+    ended: list[EndedState] = []
 
 
 Problems = dict[str, list[Problem]]
@@ -105,10 +109,12 @@ def prepare(
             if kind == "destination" and generation.get(kind, key) is None:
                 raise server_error("NOT_FOUND")
             out.setdefault(kind, {})[key] = None
+        out["hidden_index"] = dict.fromkeys(hidden_keys(generation, gone))
         return out, left
     left = remaining(NOWHERE, loaded)
     for kind, key, value in loaded.changes:
         out.setdefault(kind, {})[key] = pack(value)
+    out["hidden_index"] = dict.fromkeys(hidden_keys(generation, ((kind, key) for kind, key, _ in loaded.changes)))
     return out, left
 
 
@@ -129,6 +135,7 @@ def load_by_deck(
     yield from at_shards(
         [direct.at(Owner("shard", str(n)), work) for moved in elsewhere for n, work in sorted(moved.items())]
     )
+    yield from forget_states(built.ended)
     yield from conclude(op, built.reload, caching)
 
 

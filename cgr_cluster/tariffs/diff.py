@@ -17,6 +17,7 @@ from cgr_cluster.events.times import format_instant
 from cgr_cluster.rating.reference import Destination, RatingPlan
 from cgr_cluster.tariffs.loading import Loaded
 from cgr_cluster.tariffs.slices import SLICE_ROWS, Slices
+from cgr_cluster.thresholds.types import ThresholdProfile
 
 Json = dict[str, Any]
 Change = tuple[str, Any, Any]  # path of the field, live value, loaded value (None: not there)
@@ -102,6 +103,8 @@ def differences(live: Any, loaded: Any) -> Iterator[Change]:
         yield from _of_fields("", _without_new_ids(live, "timings"), _without_new_ids(loaded, "timings"))
     elif isinstance(live, ActionTriggerGroup) and isinstance(loaded, ActionTriggerGroup):
         yield from _of_fields("", _triggers(live, loaded), loaded)
+    elif isinstance(live, ThresholdProfile) and isinstance(loaded, ThresholdProfile):
+        yield from _of_fields("", live, msgspec.structs.replace(loaded, state_id=live.state_id))
     else:
         yield from _of_fields("", live, loaded)
 

@@ -31,12 +31,14 @@ from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.tariffs import tp_types as tp
 from cgr_cluster.tariffs.action_rows import action_of, trigger_of
 from cgr_cluster.tariffs.deck import LOAD_ORDER, Deck
-from cgr_cluster.tariffs.profiles import attribute_profile_of, charger_of, filter_of
+from cgr_cluster.tariffs.profiles import attribute_profile_of, charger_of, filter_of, threshold_of
 from cgr_cluster.tariffs.ratings import ANY, PlanBuilder, PriceList, timing_of
 from cgr_cluster.tariffs.rows import Problem
 from cgr_cluster.tariffs.slices import SLICE_ROWS, Slices, whole
+from cgr_cluster.thresholds.types import THRESHOLDS, ThresholdProfile
 
 Change = tuple[str, str, Any]  # kind, key, object (None: removed)
+EndedState = tuple[str, str, str]  # tenant, threshold id, state id
 
 
 class AccountLoad(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -55,11 +57,13 @@ class AccountLoad(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Loaded(msgspec.Struct, gc=False):
-    """`changes` make one changeset. `asap` are the tasks that the load makes: (account id or "", action group)."""
+    """`changes` make one changeset. `asap` are the tasks that the load makes: (account id or "", action group).
+    `threshold_states` are those of the live profiles with the ids of the load's: they end should it be removed."""
 
     changes: list[Change] = []
     accounts: list[AccountLoad] = []
     asap: list[tuple[str, str]] = []
+    threshold_states: list[EndedState] = []
 
     @property
     def rating_plans(self) -> list[RatingPlan]:
@@ -276,6 +280,13 @@ class Loader:
         found = filter_of(row, self._now_ns, self._zone)
         self._objects["filter", f"{found.tenant}:{found.id}"] = found
 
+    def _load_threshold(self, row: tp.TPThresholdProfile) -> None:
+        found = threshold_of(row, cast(GenerationView, self), self._now_ns, self._zone, self._new_id())
+        live: ThresholdProfile | None = THRESHOLDS.get(self._generation, found.tenant, found.id)
+        if live is not None:
+            self._loaded.threshold_states.append((live.tenant, live.id, live.state_id))
+        self._objects["threshold_profile", f"{found.tenant}:{found.id}"] = found
+
     def _load_attribute_profile(self, row: tp.TPAttributeProfile) -> None:
         separator = attribute_settings(self._generation).rsr_separator
         found = attribute_profile_of(row, cast(GenerationView, self), self._now_ns, self._zone, separator)
@@ -299,6 +310,7 @@ _LOADERS: dict[str, Callable[[Loader, Any], Slices[None] | None]] = {
     "action_trigger": Loader._load_action_triggers,
     "account_actions": Loader._load_account_actions,
     "filter": Loader._load_filter,
+    "threshold": Loader._load_threshold,
     "attribute_profile": Loader._load_attribute_profile,
     "charger": Loader._load_charger,
 }

@@ -1,4 +1,5 @@
-"""CSV rows of profiles with a tenant: Filters.csv (50 §5.3), Attributes.csv (50 §8.5), Chargers.csv (30.10).
+"""CSV rows of profiles with a tenant: Filters.csv (50 §5.3), Attributes.csv (50 §8.5), Chargers.csv (30.10),
+Thresholds.csv (51 §3.5).
 
 Several rows of one tenant and id make one profile; what a later row leaves empty keeps what an earlier one said.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from cgr_cluster.events.durations import parse_duration
 from cgr_cluster.tariffs import tp_types as tp
 from cgr_cluster.tariffs.rows import Add, Cells, Finish, Found, file_kind
 
@@ -196,6 +198,39 @@ def _attribute_cells(ids: list[str]) -> list[str]:
     return cells
 
 
+def _thresholds() -> tuple[Add, Finish, Cells]:
+    """Limits, sleep, Blocker and Async are those of the first row."""
+
+    def add(found: Found, row: list[Any]) -> None:
+        draft = _draft(found, row)
+        filter_ids, interval, max_hits, min_hits, min_sleep, blocker, weight, action_ids, runs_async, ee_ids = row[2:]
+        _common(draft, filter_ids, interval, weight)
+        parse_duration(min_sleep)  # a text that is none is the file's error
+        draft.values.setdefault("first", (max_hits, min_hits, min_sleep, blocker, runs_async))
+        _unite(draft.values.setdefault("action_ids", []), split_list(action_ids))
+        _unite(draft.values.setdefault("ee_ids", []), split_list(ee_ids))
+
+    def finish(tpid: str, load_id: str, found: Found) -> list[Any]:
+        out = []
+        for d in found.values():
+            max_hits, min_hits, min_sleep, blocker, runs_async = d.values["first"]
+            out.append(
+                tp.TPThresholdProfile(
+                    tpid, d.tenant, d.id, d.filter_ids, d.interval, max_hits, min_hits, min_sleep, blocker, d.weight,
+                    d.values["action_ids"], d.values["ee_ids"], runs_async,
+                )
+            )  # fmt: skip
+        return out
+
+    def cells(p: tp.TPThresholdProfile) -> Iterator[tuple[Any, ...]]:
+        yield (
+            p.Tenant, p.ID, ";".join(p.FilterIDs), interval_text(p.ActivationInterval), p.MaxHits, p.MinHits, p.MinSleep,
+            p.Blocker, p.Weight, ";".join(p.ActionIDs), p.Async, ";".join(p.EeIDs),
+        )  # fmt: skip
+
+    return add, finish, cells
+
+
 FILTERS = file_kind(
     "filter", "Filters.csv", "FilterMdl", "Tenant ID Type Element Values ActivationInterval", _filters()
 )
@@ -203,6 +238,11 @@ ATTRIBUTES = file_kind(
     "attribute_profile", "Attributes.csv", "AttributeMdl",
     "Tenant ID Contexts FilterIDs ActivationInterval AttributeFilterIDs Path Type Value Blocker:bool Weight:float",
     _attributes(),
+)  # fmt: skip
+THRESHOLDS = file_kind(
+    "threshold", "Thresholds.csv", "ThresholdMdl",
+    "Tenant ID FilterIDs ActivationInterval MaxHits:int MinHits:int MinSleep Blocker:bool Weight:float ActionIDs Async:bool EeIDs",
+    _thresholds(),
 )  # fmt: skip
 CHARGERS = file_kind(
     "charger", "Chargers.csv", "ChargerMdl", "Tenant ID FilterIDs ActivationInterval RunID AttributeIDs Weight:float",

@@ -1,4 +1,4 @@
-"""Filters, attribute and charger profiles from their rows (spec chapters 50 §5.3, §8.5 and 30.10)."""
+"""Filters, attribute, charger and threshold profiles from their rows (spec chapters 50 §5.3, §8.5, 30.10, 51 §3.5)."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from cgr_cluster.attributes.selection import CompiledProfile
 from cgr_cluster.attributes.types import Attribute, AttributeProfile
 from cgr_cluster.chargers.types import ChargerProfile
 from cgr_cluster.engine.domain import GenerationView
+from cgr_cluster.events.durations import parse_duration
 from cgr_cluster.events.rules import split_value
 from cgr_cluster.events.times import parse_time
 from cgr_cluster.filters.lists import check_filter, check_references
 from cgr_cluster.filters.types import ActivationInterval, Filter, Rule
 from cgr_cluster.rpc.errors import missing
 from cgr_cluster.tariffs import tp_types as tp
+from cgr_cluster.thresholds.types import THRESHOLDS, ThresholdProfile, with_state
 
 
 def interval_of(row: tp.TPActivationInterval | None, now_ns: int, zone: str) -> ActivationInterval | None:
@@ -50,6 +52,23 @@ def attribute_profile_of(
     CompiledProfile(profile)
     check_references(generation, row.Tenant, row.ID, row.FilterIDs)
     return profile
+
+
+def threshold_of(
+    row: tp.TPThresholdProfile, generation: GenerationView, now_ns: int, zone: str, new_id: str
+) -> ThresholdProfile:
+    """Raises ApiError for a missing or broken filter, and for a MinSleep that is no duration. `new_id`: of its state,
+    should it begin anew."""
+    if not row.ID:
+        raise missing(["ID"])
+    interval = interval_of(row.ActivationInterval, now_ns, zone)
+    min_sleep_ns = parse_duration(row.MinSleep)
+    check_references(generation, row.Tenant, row.ID, row.FilterIDs)
+    profile = ThresholdProfile(
+        row.Tenant, row.ID, tuple(row.FilterIDs), interval, row.MaxHits, row.MinHits, min_sleep_ns, row.Blocker, row.Weight,
+        tuple(row.ActionIDs), row.Async, tuple(row.EeIDs),
+    )  # fmt: skip
+    return with_state(profile, THRESHOLDS.get(generation, row.Tenant, row.ID), new_id)
 
 
 def charger_of(row: tp.TPChargerProfile, generation: GenerationView, now_ns: int, zone: str) -> ChargerProfile:

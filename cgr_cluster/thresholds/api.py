@@ -16,13 +16,13 @@ from cgr_cluster.filters.params import (
     event_of,
     interval_json,
     list_json,
+    page_of,
     read_interval,
 )
 from cgr_cluster.filters.profiles import remove_profile, store_profile
 from cgr_cluster.rpc.errors import not_found, require
 from cgr_cluster.rpc.owners import ANY, EVENT, LEADER_RULE, shared_object
 from cgr_cluster.rpc.registry import Params, method, service
-from cgr_cluster.tariffs.paging import page_or_not_found
 from cgr_cluster.thresholds.process import process_event, states_of
 from cgr_cluster.thresholds.steps import forget, reset, shown
 from cgr_cluster.thresholds.types import THRESHOLDS, ThresholdProfile, with_state
@@ -111,7 +111,7 @@ def get_threshold_profile(part: Part, params: TenantID) -> dict[str, Any]:
 @method("APIerSv1.GetThresholdProfileIDs", owner=ANY)
 def get_threshold_profile_ids(part: Part, params: Paginator) -> list[str] | None:
     ids = THRESHOLDS.ids(part.generation, part.tenant(params.Tenant))
-    return page_or_not_found(ids, params.Search, params.Limit, params.Offset)
+    return page_of(ids, params)
 
 
 @method("APIerSv1.GetThresholdProfileCount", owner=ANY)
