@@ -1,10 +1,11 @@
 """Deliveries: tasks whose end the answer of their cause waits for (design 5, "stat queues, thresholds").
 
 An event that a part has caused (a balance changed) goes to owners elsewhere. It must be in their hands before the answer
-leaves, so that whoever has the answer and then reads there sees it. The part hands it to a task that is declared `awaited`, which is
-durable with the part; the answer of the request, or the result of the foreign step, that the part belongs to is held here
-until the task has ended. Nothing else waits: the operation goes on, and holds no lock for it. After a restart the tasks are
-found by their intents, and a repeated request or step, whose answer is known, waits again.
+leaves, so that whoever has the answer and then reads there sees it. The part hands it to a task that is declared `awaited`,
+which is durable with the part. The operation goes on at once: a task may run actions that need what the operation holds. When it is
+done and has let go of everything, its answer waits: here for the tasks of its own parts, and at the owners of its
+foreign steps, whose replies have said so, by the step `engine.delivered`. After a restart the tasks are found by their intents,
+and a repeated request, whose answer is known, waits again.
 """
 
 from __future__ import annotations
@@ -42,9 +43,12 @@ class Deliveries:
         del self._open[waiter]
         return self._held.pop(waiter, [])
 
+    def under_way(self, waiter: str) -> bool:
+        return bool(self._open) and waiter in self._open
+
     def when_made(self, waiter: str, then: Callable[..., None], *args: Any) -> None:
         """Do `then(*args)` when all deliveries of the waiter have been made: at once when it has none."""
-        if self._open and waiter in self._open:
+        if self.under_way(waiter):
             self._held.setdefault(waiter, []).append(partial(then, *args))
         else:
             then(*args)

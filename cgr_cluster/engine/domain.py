@@ -89,6 +89,11 @@ def forward(owner: Owner) -> Forward:
     return Forward(owner)
 
 
+def release_all() -> Release:
+    """Before what may call anything, such as actions: nothing that others wait for may be held then."""
+    return Release("")
+
+
 def outside(name: str, *args: Any, returns: Any = Any) -> Outside:
     """Ask the shell for I/O. `returns` is the type of the answer, needed when it holds Structs."""
     return Outside(name, args, returns)
@@ -213,7 +218,7 @@ def step(name: str, *, reads: bool = False, idempotent: bool = False) -> Callabl
 
 def task(name: str, *, awaited: bool = False) -> Callable[[Callable[..., T]], Callable[..., T]]:
     """A generator function `(op, *args)` that `part.spawn(name, ...)` runs once, after the commit. `awaited`: the answer
-    of the request (or the result of the foreign step) whose part has spawned it leaves when it has ended."""
+    of the request that has caused it leaves when it has ended."""
 
     def declare(function: Callable[..., T]) -> Callable[..., T]:
         TASKS[name] = function

@@ -49,6 +49,7 @@ class StepReply(msgspec.Struct, array_like=True, tag=4, gc=False):
     from_worker: int
     result: bytes
     error: str | None = None
+    delivering: bool = False  # what its part delivers is not with its owners yet (deliveries.py)
 
 
 class StepMoved(msgspec.Struct, array_like=True, tag=8, gc=False):

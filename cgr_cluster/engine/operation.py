@@ -18,7 +18,7 @@ class Running:
     """One operation. Handlers see it as `Operation` (docs/engine.md): uid, now_ns, connection, generation, new_uuid."""
 
     __slots__ = (
-        "_ids", "_raises", "args", "changes", "collected", "connection", "counter", "deadline_ns", "dirty", "generation", "generator", "home", "hops",
+        "_ids", "_raises", "args", "changes", "collected", "connection", "counter", "deadline_ns", "delivering", "dirty", "ending", "generation", "generator", "home", "hops",
         "intent_length", "journal", "locks", "method", "name", "now_ns", "origin", "outstanding", "owner", "remote", "replay",
         "reply_to", "resumed", "slots", "uid", "waiter", "waiting_since_ns",
     )  # fmt: skip
@@ -54,6 +54,8 @@ class Running:
         self.intent_length = -1  # journal length in the logged intent, -1: none logged
         self.remote: list[tuple[int, int]] = []  # (shard, number) of steps done elsewhere
         self.waiter = ""  # of a delivery: whose answer waits for it
+        self.delivering: list[tuple[int, int]] = []  # (shard, number) of foreign steps that have deliveries under way
+        self.ending: tuple[Any, ApiError | None] | None = None  # what it has come to, while it waits for these
         self.waiting_since_ns = now_ns
         self._ids = 0
         self._raises = False
@@ -124,4 +126,5 @@ class Running:
                 for number, step, result, error in self.journal
             ],
             self.waiter,
+            list(self.delivering),
         )  # fmt: skip

@@ -31,12 +31,14 @@ class Intent(msgspec.Struct, array_like=True, gc=False):
     connection: str
     hops: int
     journal: list[Journaled]
-    waiter: str = ""  # of a delivery: the request (uid) or foreign step (memo key) whose answer waits for its end
+    waiter: str = ""  # of a delivery: the request (uid) or foreign step (memo key) that it is made for
+    delivering: list[tuple[int, int]] = []  # (shard, number) of foreign steps that have deliveries under way
 
     def draft(self) -> Intent:
         return Intent(
-            self.origin, self.name, self.args, self.now_ns, self.connection, self.hops, list(self.journal), self.waiter
-        )
+            self.origin, self.name, self.args, self.now_ns, self.connection, self.hops, list(self.journal), self.waiter,
+            list(self.delivering),
+        )  # fmt: skip
 
 
 @stored("done")

@@ -38,6 +38,7 @@ from cgr_cluster.engine.domain import (
     Release,
     Sleep,
     Together,
+    step,
 )
 from cgr_cluster.engine.operation import Running
 from cgr_cluster.engine.owner import Owner
@@ -52,6 +53,12 @@ if TYPE_CHECKING:
     from cgr_cluster.engine.engine import Engine
 
 logger = logging.getLogger("cgr_cluster.engine")
+
+
+@step("engine.delivered", reads=True)
+def delivered(part: Part, number: int) -> None:
+    """Answered when what step `number` of the same operation delivers is with its owners. The runner does it itself."""
+
 
 EVERYWHERE = Owner("worker", "")
 MOVING_STEPS = "placement."  # what moves an owner is done although the owner is being moved
@@ -115,6 +122,7 @@ class Runner:
         operation.intent_length = len(intent.journal)
         operation.replay = {entry.number: entry for entry in intent.journal}
         operation.waiter = intent.waiter
+        operation.delivering = list(intent.delivering)
         if intent.waiter:
             self.deliveries.begun(uid, intent.waiter)
         if intent.origin == "request":
@@ -256,6 +264,11 @@ class Runner:
         """A result that the operation waits for has come."""
         if operation.outstanding.pop(number, None) is None:
             return
+        ending = operation.ending
+        if ending is not None:
+            if not operation.outstanding and not self.engine.segment(lambda: self._finish(operation, *ending)):
+                self._broken(operation)
+            return
         if operation.collected is None:
             self._continue(operation, result, error)
             return
@@ -265,6 +278,10 @@ class Runner:
 
     def _finish(self, operation: Running, result: Any, error: ApiError | None) -> None:
         engine = self.engine
+        if operation.delivering and operation.ending is None and (operation.origin == "request" or operation.waiter):
+            operation.ending = result, error
+            self._await_deliveries(operation)
+            return
         body = b""
         if operation.origin == "request":
             body = error.text.encode() if error is not None else engine.encode(result)
@@ -283,14 +300,32 @@ class Runner:
         del self.running[operation.uid]
         if operation.waiter:
             self._delivered(operation.uid)
-        while operation.locks:
-            self._release(operation, operation.locks[-1])
+        self._release(operation, "")
+
+    def _await_deliveries(self, operation: Running) -> None:
+        """The operation is done, but for what its foreign steps deliver. It holds nothing while it waits."""
+        self._release(operation, "")
+        engine = self.engine
+        for shard_number, number in operation.delivering:
+            waits = operation.next_number()
+            if shard_number in engine.shards:  # by now
+                operation.outstanding[waits] = "deliveries"
+                made = partial(self._resolved, operation, waits, None, None)
+                engine.ready.append(partial(self.deliveries.when_made, f"{operation.uid}#{number}", made))
+            else:
+                call = delivered.at(Owner("shard", str(shard_number)), number)
+                self._send(operation, call, waits, shard_number, engine.shard_map[shard_number])
+        self._wait(operation)
 
     def _delivered(self, uid: str) -> None:
         self.engine.ready.extend(self.deliveries.ended(uid))
 
     def _release(self, operation: Running, text: str) -> None:
-        """Give a lock to the operation that has waited for it longest."""
+        """Give a lock ("": all) to the operation that has waited for it longest."""
+        if not text:
+            while operation.locks:
+                self._release(operation, operation.locks[-1])
+            return
         if text not in operation.locks:
             return
         operation.locks.remove(text)
@@ -358,7 +393,7 @@ class Runner:
             generation,
             operation.connection,
             owner,
-            operation.uid,
+            operation.waiter or operation.uid,
             operation.hops,
         )
         try:
@@ -597,10 +632,14 @@ class Runner:
             logger.error("step %s on shard %d cannot be done here", message.step, message.shard)
             self._reply(message, b"", f"SERVER_ERROR: step {message.step} on shard {message.shard} cannot be done")
             return
+        if step is delivered:
+            (number,) = unpack(tuple[int], message.args)
+            self.deliveries.when_made(f"{message.op_id}#{number}", self._reply, message, pack(None), None)
+            return
         memo_key = f"{message.op_id}#{message.number}"
         memo = None if shard is None else shard.get("memo", memo_key)
         if memo is not None:
-            self.deliveries.when_made(memo_key, self._reply, message, memo.result, memo.error)
+            self._reply(message, memo.result, memo.error)
             return
         generation = engine.generation if message.shard == 0 else engine.references.seen_by(message.generation)
         if generation is None:
@@ -649,14 +688,10 @@ class Runner:
         if not engine.segment(work):
             result, error = b"", internal_error(message.op_id).decode()
         reached = engine.generation.number
-
-        def reply() -> None:
-            self.deliveries.when_made(memo_key, self._reply, message, result, error or None)
-
         if engine.generation is before or engine.references.everywhere(reached):
-            reply()
+            self._reply(message, result, error or None)
         else:
-            engine.references.when_everywhere(reached, reply)
+            engine.references.when_everywhere(reached, partial(self._reply, message, result, error or None))
 
     def generation_came(self) -> None:
         """Steps of operations that began with newer reference data than this worker had are done now."""
@@ -680,7 +715,8 @@ class Runner:
             self.engine.outputs.append(m.ToWorker(worker, again))
 
     def _reply(self, message: m.StepRequest, result: bytes, error: str | None) -> None:
-        reply = m.StepReply(message.op_id, message.number, self.engine.worker, result, error)
+        delivering = self.deliveries.under_way(f"{message.op_id}#{message.number}")
+        reply = m.StepReply(message.op_id, message.number, self.engine.worker, result, error, delivering)
         self.engine.outputs.append(m.ToWorker(message.from_worker, reply))
 
     def step_reply(self, reply: m.StepReply) -> None:
@@ -688,6 +724,8 @@ class Runner:
         sent = None if operation is None else operation.outstanding.get(reply.number)
         if operation is None or not isinstance(sent, m.StepRequest):
             return
+        if reply.delivering:
+            operation.delivering.append((sent.shard, reply.number))
         if reply.error is not None:
             operation.journal.append((reply.number, sent.step, None, reply.error))
             self._resolved(operation, reply.number, None, ApiError(reply.error))

@@ -14,7 +14,7 @@ from typing import Any
 
 from cgr_cluster.actions.membership import NO_ACCOUNT
 from cgr_cluster.actions.runs import MAX_HOPS, run_on
-from cgr_cluster.engine.domain import Operation, Steps, task, together
+from cgr_cluster.engine.domain import Operation, Steps, release_all, task, together
 from cgr_cluster.engine.owner import object_owner
 from cgr_cluster.events.event import CGREvent
 from cgr_cluster.filters.live import with_live
@@ -88,6 +88,7 @@ def _cause(op: Operation, event: CGREvent, profile: ThresholdProfile, hops: int)
 def _act(account_id: str, actions_ids: list[str], event: CGREvent, hops: int) -> Steps[bool]:
     """Run action sets in order, all of them. Answers whether any has failed."""
     failed = False
+    yield release_all()  # an action may call anything, a method on the very session whose event this is, too
     for actions_id in actions_ids:
         if hops >= MAX_HOPS:
             error = f"a chain of more than {MAX_HOPS} thresholds and actions"

@@ -56,6 +56,7 @@ def workload(node: Node) -> list[Any]:
     out.append(result(node, "Toy.Ask", {"purse": "p2", "coins": 4}))
     out += [result(node, "Toy.Order", {"purse": name, "wage": 9}) for name in ("p3", "p4")]
     out.append(result(node, "Toy.GetWage", {}))
+    out.append(result(node, "Toy.Court", {"purse": "p0", "to": names[1:]}))
     out.append(result(node, "Toy.Celebrate", {"purse": "p0", "to": names[1:]}))
     out.append(result(node, "Toy.CelebrateAt", {"purse": "p4", "to": [*names[:4], names[5]]}))
     out.append(result(node, "Toy.Deposit", {"purse": "p1"}))

@@ -157,6 +157,25 @@ def celebrate(part: Part, name: str, names: list[str]) -> int:
     return int(give(part, name, 1))
 
 
+@task("toy.thank", awaited=True)
+def thank(op: Operation, name: str, giver: str) -> Steps[None]:
+    """A coin back to the giver, by a method that must have the giver for itself."""
+    yield invoke("Toy.Transfer", msgspec.json.encode({"purse": giver, "to": name, "coins": 1}))
+    yield invoke("Toy.Transfer", msgspec.json.encode({"purse": name, "to": giver, "coins": 2}))
+
+
+@step("toy.accept")
+def accept(part: Part, name: str, giver: str) -> int:
+    part.spawn("toy.thank", name, giver)
+    return int(give(part, name, 0))
+
+
+def do_court(op: Operation, params: Any) -> Steps[list[int]]:
+    """Hold the giver while others are visited who have a method called that needs it."""
+    yield exclusive(params["purse"])
+    return (yield together([accept.at(owner(name), name, params["purse"]) for name in params["to"]]))  # type: ignore[no-any-return]
+
+
 def do_celebrate(part: Part, params: Any) -> int:
     return int(celebrate(part, params["purse"], params["to"]))
 
@@ -243,7 +262,7 @@ def registry() -> Registry:
         ("GetWage", do_get_wage, ANY, False), ("Pay", do_pay, LEADER_RULE, True), ("Deposit", do_deposit, PurseRule(), True),
         ("Ask", do_ask, ANY, True), ("Wages", do_wages, ANY, False), ("Break", do_break, PurseRule(), True), ("Order", do_order, ANY, True),
         ("Loop", do_loop, PurseRule(), True),
-        ("Celebrate", do_celebrate, PurseRule(), True), ("CelebrateAt", do_celebrate_at, PurseRule(), True),
+        ("Court", do_court, PurseRule(), True), ("Celebrate", do_celebrate, PurseRule(), True), ("CelebrateAt", do_celebrate_at, PurseRule(), True),
     ):  # fmt: skip
         orchestrates = handler.__code__.co_flags & 0x20 != 0
         found.add(Method(f"Toy.{name}", handler, Any, rule, changes, None, orchestrates))
