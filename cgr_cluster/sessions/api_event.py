@@ -50,12 +50,12 @@ def process_event(op: Operation, params: EventArgs) -> Steps[dict[str, Any]]:
     altered = yield from _attributes(op, event, runs, flags)
     if flags.on("*routes"):
         raise ApiError("NOT_CONNECTED: RouteS")
-    for main, error in (("*thresholds", "THRESHOLDS_ERROR:NOT_CONNECTED: ThresholdS"),
-                        ("*stats", "STATS_ERROR:NOT_CONNECTED: StatS")):  # fmt: skip
-        if flags.on(main):
-            if blocker:
-                raise ApiError(error)
-            failed = True
+    if flags.on("*thresholds"):
+        failed = yield from _thresholds(op, event, runs, flags, answer)
+    if flags.on("*stats"):
+        if blocker:
+            raise ApiError("STATS_ERROR:NOT_CONNECTED: StatS")
+        failed = True
     yield from _stir(op, event, runs, flags, answer)
     if flags.on("*resources"):
         if flags.first("*resources", ("*authorize", "*allocate", "*release")):
@@ -92,14 +92,37 @@ def _attributes(
     out: list[tuple[str, Processed, CGREvent]] = []
     if not flags.on("*attributes"):
         return out
-    events = [(RAW, event)]
-    if flags.has("*attributes", DERIVED):
-        events += [(text_field(run.event.event, "RunID"), run.event) for run in runs]
-    for run_id, each in events:
+    for run_id, each in _events(event, runs, flags, "*attributes"):
         processed = yield from parts.attributes(op, each, flags.values("*attributes", "*ids"))
         if processed is not None:
             out.append((run_id, processed, each))
     return out
+
+
+def _events(event: CGREvent, runs: list[ChargingRun], flags: Flags, main: str) -> list[tuple[str, CGREvent]]:
+    """The event, with `*derived_reply` its runs too, by run id."""
+    events = [(RAW, event)]
+    if flags.has(main, DERIVED):
+        events += [(text_field(run.event.event, "RunID"), run.event) for run in runs]
+    return events
+
+
+def _thresholds(
+    op: Operation, event: CGREvent, runs: list[ChargingRun], flags: Flags, answer: dict[str, Any]
+) -> Steps[bool]:
+    """`*thresholds`: answers whether one of the events has failed. Raises `THRESHOLDS_ERROR:...` with `*blocker_error`."""
+    failed = False
+    hits: dict[str, list[str] | None] = {}
+    for run_id, each in _events(event, runs, flags, "*thresholds"):
+        try:
+            hits[run_id] = yield from parts.thresholds(op, each, flags.values("*thresholds", "*ids"))
+        except ApiError as error:
+            if flags.on("*blocker_error"):
+                raise ApiError(f"THRESHOLDS_ERROR:{error.text}") from error
+            failed = parts.part_failed("thresholds", each, error)
+            hits[run_id] = None
+    answer["ThresholdIDs"] = hits
+    return failed
 
 
 def _stir(op: Operation, event: CGREvent, runs: list[ChargingRun], flags: Flags, answer: dict[str, Any]) -> Steps[None]:

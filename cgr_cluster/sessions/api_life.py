@@ -103,18 +103,18 @@ def _authorize(op: Operation, params: AuthorizeArgs) -> Steps[dict[str, Any]]:
     parts.resources(params.AuthorizeResources)
     parts.ips(params.AuthorizeIP)
     parts.routes(params.GetRoutes)
-    parts.thresholds_and_stats(params.ProcessThresholds, params.ProcessStats)
+    yield from parts.thresholds_and_stats(op, event, params, answer)
     if altered is not None:
         answer["Attributes"] = processed_json(altered, event)
     return answer
 
 
-@method("SessionSv1.AuthorizeEvent", owner=EVENT)
+@method("SessionSv1.AuthorizeEvent", owner=EVENT, changes=True, when_full=True)
 def authorize(op: Operation, params: AuthorizeArgs) -> Steps[dict[str, Any]]:
     return (yield from _authorize(op, params))
 
 
-@method("SessionSv1.AuthorizeEventWithDigest", owner=EVENT)
+@method("SessionSv1.AuthorizeEventWithDigest", owner=EVENT, changes=True, when_full=True)
 def authorize_with_digest(op: Operation, params: AuthorizeArgs) -> Steps[dict[str, Any]]:
     return parts.digest(op, (yield from _authorize(op, params)), AUTHORIZE_DIGEST)
 
@@ -146,7 +146,7 @@ def _initiate(op: Operation, params: InitArgs) -> Steps[dict[str, Any]]:
     if params.InitSession:
         granted = yield from start_session(op, event, params.ForceDuration)
         answer["MaxUsage"] = smallest([grant for _, grant in granted])
-    parts.thresholds_and_stats(params.ProcessThresholds, params.ProcessStats)
+    yield from parts.thresholds_and_stats(op, event, params, answer)
     if altered is not None:
         answer["Attributes"] = processed_json(altered, event)
     return answer
@@ -196,7 +196,15 @@ def update(op: Operation, params: UpdateArgs) -> Steps[dict[str, Any]]:
         granted = yield from continue_session(op, event, params.ForceDuration)
         answer["MaxUsage"] = smallest([grant for _, grant in granted])
     if params.ProcessThresholds:
-        raise ApiError("THRESHOLDS_ERROR:NOT_CONNECTED: ThresholdS")
+        try:
+            answer["ThresholdIDs"] = yield from parts.thresholds(op, event, params.ThresholdIDs)
+        except ApiError as error:
+            raise ApiError(f"THRESHOLDS_ERROR:{error.text}") from error
+    if params.ProcessStats:
+        try:
+            answer["StatQueueIDs"] = parts.stats(params.StatIDs)
+        except ApiError as error:
+            parts.part_failed("statistics", event, error)
     if altered is not None:
         answer["Attributes"] = processed_json(altered, event)
     return answer
@@ -233,7 +241,7 @@ def terminate(op: Operation, params: TerminateArgs) -> Steps[str]:
         yield from _terminate(op, event, params.ForceDuration)
     parts.resources(params.ReleaseResources)
     parts.ips(params.ReleaseIP)
-    parts.thresholds_and_stats(params.ProcessThresholds, params.ProcessStats)
+    yield from parts.thresholds_and_stats(op, event, params, {})
     return "OK"
 
 
@@ -285,7 +293,7 @@ def process_message(op: Operation, params: MessageArgs) -> Steps[dict[str, Any]]
         if reply.error:
             raise rals_error(reply.error)
         answer["MaxUsage"] = smallest([grant for _, grant in reply.granted])
-    parts.thresholds_and_stats(params.ProcessThresholds, params.ProcessStats)
+    yield from parts.thresholds_and_stats(op, event, params, answer)
     if altered is not None:
         answer["Attributes"] = processed_json(altered, event)
     return answer

@@ -5,6 +5,7 @@ A subsystem that is not built yet is answered as one that is not configured (30.
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from cgr_cluster.attributes.process import PROFILE_IDS, Processed, process_attributes
@@ -13,7 +14,12 @@ from cgr_cluster.events.event import CGREvent
 from cgr_cluster.events.values import text_of
 from cgr_cluster.filters.live import with_live
 from cgr_cluster.rpc.errors import ApiError, partially_executed
+from cgr_cluster.sessions.params import AuthorizeArgs, InitArgs, MessageArgs, TerminateArgs
 from cgr_cluster.sessions.settings import SessionSettings, session_settings
+from cgr_cluster.thresholds.matching import PROFILE_IDS as THRESHOLD_IDS
+from cgr_cluster.thresholds.process import process_event
+
+logger = logging.getLogger("cgr_cluster.sessions")
 
 CONTEXT = "*sessions"
 
@@ -58,15 +64,57 @@ def routes(asked: bool) -> None:
         raise ApiError("NOT_CONNECTED: RouteS")
 
 
-def thresholds_and_stats(thresholds: bool, stats: bool) -> None:
-    """They follow the main work: their failure leaves it done."""
-    if thresholds or stats:
+def thresholds(op: Operation, event: CGREvent, ids: list[str]) -> Steps[list[str]]:
+    """The thresholds that the event hits, of `ids` when some are given. Raises ApiError without prefix."""
+    if not session_settings(op.generation).thresholds_connected:
+        raise ApiError("NOT_CONNECTED: ThresholdS")
+    if ids:
+        event.opts = {**event.opts, THRESHOLD_IDS: ids}
+    try:
+        return (yield from process_event(op, event))
+    except ApiError as error:
+        if error.text != "NOT_FOUND":
+            raise
+        return []
+
+
+def stats(ids: list[str]) -> list[str]:
+    raise ApiError("NOT_CONNECTED: StatS")
+
+
+def thresholds_and_stats(
+    op: Operation,
+    event: CGREvent,
+    params: AuthorizeArgs | InitArgs | TerminateArgs | MessageArgs,
+    answer: dict[str, Any],
+) -> Steps[None]:
+    """They follow the main work, and both are done: a failure of one leaves the rest done. Raises `PARTIALLY_EXECUTED`."""
+    failed = False
+    if params.ProcessThresholds:
+        try:
+            answer["ThresholdIDs"] = yield from thresholds(op, event, params.ThresholdIDs)
+        except ApiError as error:
+            failed = part_failed("thresholds", event, error)
+    if params.ProcessStats:
+        try:
+            answer["StatQueueIDs"] = stats(params.StatIDs)
+        except ApiError as error:
+            failed = part_failed("statistics", event, error)
+    if failed:
         raise partially_executed()
+
+
+def part_failed(part: str, event: CGREvent, error: ApiError) -> bool:
+    logger.warning("%s of session event %s (%s): %s", part, event.id, text_of(event.event.get("OriginID")), error.text)
+    return True
 
 
 def digest(op: Operation, answer: dict[str, Any], empty: dict[str, Any]) -> dict[str, Any]:
     """The flat answer of the WithDigest methods, made of the plain one; usage in seconds."""
     flat = {**empty, "MaxUsage": answer.get("MaxUsage", 0) / 1_000_000_000}
+    for name, ids in (("Thresholds", "ThresholdIDs"), ("StatQueues", "StatQueueIDs")):
+        if ids in answer:
+            flat[name] = ",".join(answer[ids])
     if "Attributes" in answer:
         flat["AttributesDigest"] = attributes_digest(answer["Attributes"], session_settings(op.generation))
     return flat

@@ -29,6 +29,7 @@ class SessionSettings(msgspec.Struct, frozen=True):
     store_session_costs: bool
     attributes_connected: bool
     chargers_connected: bool
+    thresholds_connected: bool
     cdrs_connected: bool
     digest_equal: str
     digest_separator: str
@@ -70,6 +71,7 @@ def _read(generation: GenerationView) -> SessionSettings:
         store_session_costs=bool(config.get("store_session_costs")),
         attributes_connected=bool(config.get("attributes_conns", True)),
         chargers_connected=bool(config.get("chargers_conns", True)),
+        thresholds_connected=bool(config.get("thresholds_conns", True)),
         cdrs_connected=bool(config.get("cdrs_conns", True)),
         digest_equal=text_of(general.get("digest_equal", ":")),
         digest_separator=text_of(general.get("digest_separator", ",")),
