@@ -14,8 +14,8 @@ from cgr_cluster.engine.owner import account_owner
 from cgr_cluster.events.instant import Instant
 from cgr_cluster.events.values import parse_int
 from cgr_cluster.filters.live import live_source
-from cgr_cluster.filters.paths import MISSING, steps_of, walk
 from cgr_cluster.filters.view import View
+from cgr_cluster.filters.walk import MISSING, steps_of, walk
 from cgr_cluster.rpc.errors import ApiError
 
 TOTAL = "GetTotalValue"

@@ -292,7 +292,7 @@ def cdr_log(run: Run, action: Action, place: int) -> None:
     rules = cdrlog.rules_of(action.extra_parameters)
     events = [cdrlog.cdr_event(run.part, account_id, group_id, change, rules) for change in changes]
     if events:
-        run.spawn("actions.cdrlog", events)
+        run.spawn("actions.cdrlog", events, run.hops)
 
 
 def publish_account(run: Run, action: Action, place: int) -> None:

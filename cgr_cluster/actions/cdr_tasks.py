@@ -9,6 +9,7 @@ from cgr_cluster.events.event import CGREvent
 
 
 @task("actions.cdrlog", awaited=True)
-def log_cdrs(op: Operation, events: list[CGREvent]) -> Steps[None]:
-    """The stages that are configured, but for chargers. The records are of request type `*none`, which is not rated."""
-    yield from process_events(op, events, stages_of(configured(op.generation), ["*chargers:false"], None))
+def log_cdrs(op: Operation, events: list[CGREvent], hops: int) -> Steps[None]:
+    """The stages that are configured, but for chargers. The records are of request type `*none`, which is not rated.
+    `hops`: of the actions that they tell of."""
+    yield from process_events(op, events, stages_of(configured(op.generation), ["*chargers:false"], None), hops)

@@ -8,13 +8,14 @@ what earlier ones did stays.
 
 from __future__ import annotations
 
+import logging
 from itertools import groupby
 from typing import Any
 
 import msgspec
 
 from cgr_cluster.attributes.process import process_attributes
-from cgr_cluster.cdrs.conversion import Defaults, cdr_of_event, defaults_of, event_of_cdr
+from cgr_cluster.cdrs.conversion import Defaults, cdr_of_event, defaults_of, event_json, event_of_cdr
 from cgr_cluster.cdrs.guard import Claim, claim_runs
 from cgr_cluster.cdrs.rate_cdr import rate_cdr, refund_cdr
 from cgr_cluster.cdrs.select import find
@@ -29,8 +30,13 @@ from cgr_cluster.events.values import text_of
 from cgr_cluster.filters.live import Live, with_live
 from cgr_cluster.rpc.errors import ApiError, missing, partially_executed
 from cgr_cluster.rpc.owners import cgrid_of
+from cgr_cluster.thresholds.matching import EVENT_TYPE, any_thresholds
+from cgr_cluster.thresholds.process import process_event as process_threshold_event
+
+log = logging.getLogger(__name__)
 
 REFUND_FLAG = "*refund"
+CDR_EVENT = "CDR"  # `*eventType` of what thresholds get
 CONTEXT = "*cdrs"
 
 
@@ -51,12 +57,20 @@ class Processed(msgspec.Struct, gc=False):
         return CGREvent(event.tenant, event.id, event.time, event_of_cdr(self.cdr), event.opts)
 
 
-def process_events(op: Operation, events: list[CGREvent], stages: Stages) -> Steps[list[Processed]]:
-    """Run the stages over `events` (they are not changed).
+def process_events(op: Operation, events: list[CGREvent], stages: Stages, hops: int = 0) -> Steps[list[Processed]]:
+    """Run the stages over `events` (they are not changed). `hops`: length of the chain of actions and events that led here.
 
-    Raises ApiError: `EXISTS` for a duplicate, `PARTIALLY_EXECUTED` when chargers or the conversion refuse an event,
-    `MANDATORY_IE_MISSING: [Cost]`.
+    Raises ApiError: `EXISTS` for a duplicate, `PARTIALLY_EXECUTED` when chargers or the conversion refuse an event or a
+    service behind the store has failed, `MANDATORY_IE_MISSING: [Cost]`.
     """
+    runs = yield from _processed(op, events, stages)
+    if stages.thresholds and (yield from _thresholds_fail(op, runs, hops)):
+        raise partially_executed()
+    return runs
+
+
+def _processed(op: Operation, events: list[CGREvent], stages: Stages) -> Steps[list[Processed]]:
+    """The stages up to the store."""
     if stages.attributes:
         events = yield from _attributed(op, events)
     if stages.chargers:
@@ -80,6 +94,30 @@ def process_events(op: Operation, events: list[CGREvent], stages: Stages) -> Ste
     if stages.store:
         yield from _store(runs, stages, fresh)
     return runs
+
+
+def _thresholds_fail(op: Operation, runs: list[Processed], hops: int) -> Steps[bool]:
+    """Send the events to the thresholds. Answers whether one has failed; nothing that matches is no failure."""
+    failed = False
+    for run in runs:
+        if not any_thresholds(op.generation, run.event.tenant):
+            continue
+        final = run.final()
+        event = CGREvent(final.tenant, final.id, final.time, final.event, {**final.opts, EVENT_TYPE: CDR_EVENT})
+        try:
+            yield from process_threshold_event(op, event, hops, plain)
+        except ApiError as error:
+            if error.text != "NOT_FOUND":
+                log.warning(
+                    "thresholds of CDR %s:%s: %s", event.event.get("CGRID"), event.event.get("RunID"), error.text
+                )
+                failed = True
+    return failed
+
+
+def plain(event: CGREvent) -> CGREvent:
+    """The event with JSON values only."""
+    return CGREvent(event.tenant, event.id, event.time, event_json(event.event), event.opts)
 
 
 def _attributed(op: Operation, events: list[CGREvent]) -> Steps[list[CGREvent]]:

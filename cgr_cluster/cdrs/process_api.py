@@ -131,6 +131,7 @@ def _process_record(op: Operation, cdr: CDR, opts: dict[str, Any] | None) -> Ste
         chargers=base.chargers and not cdr.pre_rated,
         rate=not cdr.pre_rated,
         store=base.store,
+        thresholds=base.thresholds,
     )
     yield from process_events(op, [CGREvent(cdr.tenant, op.new_uuid(), None, event_of_cdr(cdr), opts or {})], stages)
     return OK

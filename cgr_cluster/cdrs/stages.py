@@ -13,8 +13,8 @@ from cgr_cluster.rpc.errors import ApiError
 
 
 class Stages(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """What is on. Export, thresholds and stats have no switch here while their services are not built: they are not
-    connected, which is how they are configured off."""
+    """What is on. Export and stats have no switch here while their services are not built: they are not connected, which is
+    how they are configured off."""
 
     attributes: bool = False
     chargers: bool = False
@@ -23,6 +23,7 @@ class Stages(msgspec.Struct, array_like=True, frozen=True, gc=False):
     rerate: bool = False
     store: bool = False
     reprocess: bool = False
+    thresholds: bool = False
 
 
 NO_STAGES = Stages()
@@ -43,6 +44,7 @@ def _build(generation: GenerationView) -> Stages:
         chargers=bool(config.get("chargers_conns")),
         rate=bool(config.get("rals_conns")),
         store=bool(config.get("store_cdrs", True)),
+        thresholds=bool(config.get("thresholds_conns")),
     )
 
 
@@ -85,4 +87,5 @@ def stages_of(base: Stages, flags: list[str] | None, opts: dict[str, Any] | None
         rerate=rerate,
         store=switch(base.store, "*store"),
         reprocess=switch(base.reprocess or refund, "*reprocess"),
+        thresholds=switch(base.thresholds, "*thresholds", "*thresholdS"),
     )

@@ -10,9 +10,10 @@ import msgspec
 from cgr_cluster.engine.domain import GenerationView
 from cgr_cluster.events.values import text_of
 from cgr_cluster.filters.lists import find_filter
-from cgr_cluster.filters.paths import MISSING, split_path, steps_of, walk
+from cgr_cluster.filters.paths import MISSING, split_path
 from cgr_cluster.filters.types import Rule
 from cgr_cluster.filters.view import View
+from cgr_cluster.filters.walk import steps_of, walk
 from cgr_cluster.rpc.errors import ApiError
 
 _VALUE_KINDS = ("*string", "*prefix", "*suffix")

@@ -47,7 +47,7 @@ class Paginator(Params, go="utils.PaginatorWithTenant"):
 
 def page_of(ids: list[str], params: Paginator) -> list[str] | None:
     """The page of a list of profiles' ids; null behind the end. Raises `NOT_FOUND` when none matches at all (51 §3.3)."""
-    return page_or_not_found(ids, params.Search, params.Limit, params.Offset) or None
+    return page_or_not_found(ids, params.Search, params.Limit, params.Offset)
 
 
 class EventParams(Params, go="utils.CGREvent"):

@@ -6,27 +6,23 @@ chapters are `ApiError`s.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 from cgr_cluster.events.rules import Nested, Rule, Value, parse_rule
-from cgr_cluster.events.values import parse_int, text_of
+from cgr_cluster.events.values import text_of
+from cgr_cluster.filters.event_sources import EVENT_SOURCES
 from cgr_cluster.filters.view import View
+from cgr_cluster.filters.walk import MISSING as MISSING
+from cgr_cluster.filters.walk import steps_of, walk
 from cgr_cluster.rpc.errors import ApiError
 
-
-class _Missing:
-    def __repr__(self) -> str:
-        return "MISSING"
-
-
-MISSING: Any = _Missing()
 Reader = Callable[[View], Any]
 
 MAX_PASTES = 32  # `<...>` of one rule that are evaluated one after the other
 LONGEST_KEPT = 512  # characters of a text whose rule is kept
-_LIVE = frozenset({"*accounts", "*stats", "*resources", "*trends", "*rankings", "*libphonenumber", "*asm"})
+_LIVE = frozenset({"*accounts", "*stats", "*resources", "*trends", "*rankings"})
 
 
 def compile_value(rule: str) -> Value:
@@ -134,6 +130,9 @@ def _compile_path(path: str) -> Reader:
         return fail
     if root in _MAPS:
         return _of_map(root, parts)
+    if root in EVENT_SOURCES:
+        source, fields = EVENT_SOURCES[root], tuple(parts)
+        return lambda view: source(view, fields)
     if root in _LIVE:
         names = tuple(parts)
 
@@ -160,34 +159,3 @@ def _of_map(root: str, parts: list[str]) -> Reader:
     if root == "*opts":
         return lambda view: walk(view.opts, steps)
     return lambda view: MISSING if view.variables is None else walk(view.variables, steps)
-
-
-def steps_of(parts: Sequence[str]) -> list[str]:
-    """Parts of a path as steps of `walk`: `Name[i]` is two, `Name` and `[i`."""
-    steps = []
-    for part in parts:
-        name, bracket, rest = part.partition("[")
-        steps.append(name)
-        if bracket:
-            steps += [f"[{index}" for index in rest.removesuffix("]").split("][")]
-    return steps
-
-
-def walk(value: Any, steps: list[str]) -> Any:
-    """The value below maps and lists; MISSING when something is not there, WRONG_PATH below a plain value."""
-    for step in steps:
-        index = step[1:] if step.startswith("[") else None
-        if isinstance(value, dict):
-            value = value.get(step if index is None else index, MISSING)
-        elif isinstance(value, list) and index is not None:
-            if "|" in index:
-                return MISSING  # two steps in one: only message trees of agents have such
-            at = parse_int(index, "Atoi")
-            value = value[at] if 0 <= at < len(value) else MISSING
-        elif value is None:
-            return MISSING
-        else:
-            raise ApiError("WRONG_PATH")
-        if value is MISSING:
-            return MISSING
-    return value

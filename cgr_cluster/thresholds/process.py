@@ -10,6 +10,7 @@ action on the account whose debit caused the event is simply done after it.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from cgr_cluster.actions.membership import NO_ACCOUNT
@@ -29,9 +30,12 @@ logger = logging.getLogger("cgr_cluster.thresholds")
 NO_EXPORT = ("*none",)
 
 
-def process_event(op: Operation, event: CGREvent, hops: int = 0) -> Steps[list[str]]:
+def process_event(
+    op: Operation, event: CGREvent, hops: int = 0, plain: Callable[[CGREvent], CGREvent] | None = None
+) -> Steps[list[str]]:
     """`ThresholdSv1.ProcessEvent` (51 §3.1): ids of the thresholds that were hit, in order. `hops`: length of the chain of
-    actions and events that led here, when it is longer than the operation knows.
+    actions and events that led here, when it is longer than the operation knows. `plain` makes of an event with values that
+    are not JSON one with JSON values only, for whoever it is sent to.
 
     Raises `NOT_FOUND`, `PARTIALLY_EXECUTED`, errors of filters and options."""
     if not any_thresholds(op.generation, event.tenant):
@@ -39,7 +43,7 @@ def process_event(op: Operation, event: CGREvent, hops: int = 0) -> Steps[list[s
     found = yield from with_live(lambda live: thresholds_of(op.generation, op.now_ns, event, live))
     if not found:
         raise not_found()
-    hits, failed = yield from _hit_all(op, event, found, max(hops, op.hops))
+    hits, failed = yield from _hit_all(op, event if plain is None else plain(event), found, max(hops, op.hops))
     if failed:
         raise partially_executed()
     return hits
