@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from cgr_cluster.accounts.balance_fields import id_set as id_set
 from cgr_cluster.actions.amounts import parse_units
 from cgr_cluster.actions.schedule import predefined
-from cgr_cluster.actions.types import Action, ActionTrigger, BalanceFilter, ValueFormula
+from cgr_cluster.actions.types import ASAP, Action, ActionTrigger, BalanceFilter, ValueFormula
 from cgr_cluster.engine.domain import GenerationView
 from cgr_cluster.events.amounts import nano_of
 from cgr_cluster.events.durations import parse_go_duration
@@ -30,7 +30,7 @@ from cgr_cluster.rpc.registry import Params
 
 ANY = "*any"
 RESET_TRIGGERS = "*reset_triggers"
-_CLOCK = re.compile(r"[0-9]{2}:[0-9]{2}:[0-9]{2}")
+_CLOCK = re.compile(r"[0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2}")
 
 
 class TPAction(Params, go="utils.TPAction"):
@@ -147,7 +147,7 @@ def plan_timing(
     timing_id: str, years: str, months: str, month_days: str, week_days: str, time: str, now_ns: int, zone: str
 ) -> Timing:
     """The timing of a row of SetActionPlan; a predefined one keeps its own id, which next runs look at. Raises ApiError `UNSUPPORTED_FORMAT:noon`."""
-    if time.startswith("*") and time != ANY:
+    if time.startswith("*") and time not in (ANY, ASAP):
         fixed = predefined(time, now_ns, zone)
         if fixed is not None:
             return fixed
@@ -156,7 +156,7 @@ def plan_timing(
             parse_go_duration(time[1:])
         except ApiError:
             raise ApiError(f"UNSUPPORTED_FORMAT:{time}") from None
-    elif not _CLOCK.fullmatch(time):
+    elif time != ASAP and not _CLOCK.fullmatch(time):
         raise ApiError(f"UNSUPPORTED_FORMAT:{time}")
     days = tuple(day % 7 for day in _numbers(week_days))
     return Timing(timing_id, _numbers(years), _numbers(months), _numbers(month_days), days, time)

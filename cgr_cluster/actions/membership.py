@@ -4,8 +4,9 @@ Where it lives. A plan may have a million accounts, which come and go one by one
 `ActionPlan`) does not list them: every account carries its own links (`AccountPlans`, under the account's key in the
 account's shard), and the list of a plan's accounts is gathered from the shards when somebody asks. A link names the plan
 and its `membership`, an id that the plan got when it was set anew: setting a plan with Overwrite, or removing it, makes all
-its links void at once, without touching an account; a void link goes when the account's links are next written. An
-account that moves to another shard takes its links along.
+its links void at once, without touching an account; a void link goes when the account's links are next written. A link
+also says since when it is: the scheduler counts the accounts that were attached before its last reload (20 §6.3). An account
+that moves to another shard takes its links along.
 
 Tasks ("run this group once at the next reload") live beside the links (`PendingActions`) until the moment they run, also
 after the reload has taken them: whoever removes the account removes its tasks, and nothing makes it again. Tasks without
@@ -13,6 +14,8 @@ an account are in the leader's shard under an empty key.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import msgspec
 
@@ -27,12 +30,17 @@ NO_ACCOUNT = ""
 @belongs_by_key("account")
 @stored("account_plans")
 class AccountPlans(msgspec.Struct, array_like=True, gc=False):
-    """The plans of one account: plan id → membership. Kept under the account's id."""
+    """The plans of one account: plan id → membership, and in the same order since when (ns). Kept under the account's id."""
 
     plans: dict[str, str] = {}
+    since: list[int] = []
 
     def draft(self) -> AccountPlans:
-        return AccountPlans(dict(self.plans))
+        return AccountPlans(dict(self.plans), list(self.since))
+
+    def links(self) -> Iterator[tuple[tuple[str, str], int]]:
+        """((plan id, membership), since when)."""
+        return zip(self.plans.items(), self.since, strict=True)
 
 
 @belongs_by_key("account")
@@ -77,9 +85,12 @@ def current_plans(links: AccountPlans, generation: GenerationView) -> list[Actio
 
 def set_links(part: Part, account_id: str, plans: list[ActionPlan]) -> None:
     """Make these the account's plans."""
+    links = part.read(AccountPlans, account_id)
     if plans:
-        part.put(AccountPlans, account_id, AccountPlans({plan.id: plan.membership for plan in plans}))
-    elif part.read(AccountPlans, account_id) is not None:
+        since = {} if links is None else dict(links.links())
+        held = [since.get((plan.id, plan.membership), part.now_ns) for plan in plans]
+        part.put(AccountPlans, account_id, AccountPlans({plan.id: plan.membership for plan in plans}, held))
+    elif links is not None:
         part.delete(AccountPlans, account_id)
 
 
@@ -95,13 +106,11 @@ def detach(part: Part, account_id: str, plan_id: str = "") -> bool:
 
 @step("actions.attach", idempotent=True)
 def attach(part: Part, account_id: str, plan_id: str, membership: str) -> bool:
-    """Put the account into a plan (SetActionPlanAccounts)."""
-    links = part.read(AccountPlans, account_id)
-    if links is not None and links.plans.get(plan_id) == membership:
+    """Put the account into a plan (SetActionPlanAccounts), unless the plan is another one by now."""
+    plan: ActionPlan | None = part.generation.get("action_plan", plan_id)
+    if plan is None or plan.membership != membership or is_member(part, account_id, plan_id, membership):
         return False
-    kept = {} if links is None else {plan.id: plan.membership for plan in current_plans(links, part.generation)}
-    kept[plan_id] = membership
-    part.put(AccountPlans, account_id, AccountPlans(kept))
+    set_links(part, account_id, [*(held for held in plans_of(part, account_id) if held.id != plan_id), plan])
     return True
 
 
@@ -141,6 +150,9 @@ def shards_with_tasks(part: Part) -> list[int]:
 # --- a plan's accounts -------------------------------------------------------------------------------------------
 
 
+ANY_TIME = 1 << 63
+
+
 def members_of(plans: list[ActionPlan]) -> Steps[list[list[str]]]:
     """The accounts of each plan, from all shards, sorted."""
     wanted = [(plan.id, plan.membership) for plan in plans]
@@ -156,25 +168,33 @@ def shards_with_plans(part: Part) -> list[int]:
 @step("actions.members_here", reads=True)
 def members_here(part: Part, plans: list[tuple[str, str]]) -> tuple[list[list[str]], int]:
     """Accounts of each (plan id, membership) in one shard, sorted, and how many accounts have any plan."""
+    return listed(part, plans, ANY_TIME)
+
+
+def listed(part: Part, plans: list[tuple[str, str]], until_ns: int) -> tuple[list[list[str]], int]:
+    """The same, of the accounts that were attached until then."""
     out: list[list[str]] = [[] for _ in plans]
     places = {plan: place for place, plan in enumerate(plans)}
     scanned = 0
     for account_id, links in part.scan(AccountPlans):
         scanned += 1
-        for link in links.plans.items():
+        for link, since_ns in links.links():
             place = places.get(link)
-            if place is not None:
+            if place is not None and since_ns <= until_ns:
                 out[place].append(account_id)
     for ids in out:
         ids.sort()
     return out, scanned
 
 
-def counts_of(plans: list[ActionPlan], tenant: str | None, name: str | None) -> Steps[list[tuple[int, int]]]:
-    """Of each plan: how many accounts it has, and how many of them are of this tenant and name (None: any)."""
+def counts_of(
+    plans: list[ActionPlan], until_ns: int, tenant: str | None, name: str | None
+) -> Steps[list[tuple[int, int]]]:
+    """Of each plan: how many accounts it has that were attached until then, and how many of them are of this tenant and
+    name (None: any)."""
     wanted = [(plan.id, plan.membership) for plan in plans]
     found = yield from over_shards(
-        shards_with_plans, lambda number: counts_here.at(shard_owner(number), wanted, tenant, name)
+        shards_with_plans, lambda number: counts_here.at(shard_owner(number), wanted, until_ns, tenant, name)
     )
     counts = [counts for _, counts in found]
     return [(sum(c[place][0] for c in counts), sum(c[place][1] for c in counts)) for place in range(len(plans))]
@@ -182,10 +202,10 @@ def counts_of(plans: list[ActionPlan], tenant: str | None, name: str | None) -> 
 
 @step("actions.counts_here", reads=True)
 def counts_here(
-    part: Part, plans: list[tuple[str, str]], tenant: str | None, name: str | None
+    part: Part, plans: list[tuple[str, str]], until_ns: int, tenant: str | None, name: str | None
 ) -> tuple[list[tuple[int, int]], int]:
     """What `counts_of` sums up, of one shard, and how many accounts have any plan."""
-    lists, scanned = members_here(part, plans)
+    lists, scanned = listed(part, plans, until_ns)
     return [(len(ids), sum(_concerns(account_id, tenant, name) for account_id in ids)) for ids in lists], scanned
 
 

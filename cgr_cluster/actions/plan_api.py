@@ -184,7 +184,7 @@ def detach_account(part: Part, account_id: str, plan_id: str) -> bool:
 
 @step("actions.drop_timing")
 def drop_timing(part: Part, plan_id: str, timing_id: str) -> None:
-    """Drop one timing of a plan (an unknown one: nothing), or the plan when no timing is named."""
+    """Drop one timing of a plan (an unknown one: nothing), or the plan when no timing is named or none is left."""
     plan: ActionPlan | None = part.generation.get("action_plan", plan_id)
     if plan is None:
         return
@@ -192,7 +192,9 @@ def drop_timing(part: Part, plan_id: str, timing_id: str) -> None:
         part.remove_reference("action_plan", plan_id)
         return
     kept = tuple(timing for timing in plan.timings if timing.uuid != timing_id)
-    if len(kept) != len(plan.timings):
+    if not kept:
+        part.remove_reference("action_plan", plan_id)
+    elif len(kept) != len(plan.timings):
         part.set_reference("action_plan", plan_id, ActionPlan(plan.id, plan.membership, kept))
 
 

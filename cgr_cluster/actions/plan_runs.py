@@ -223,11 +223,26 @@ def _end(part: Part, run_id: str, run: PlanRun) -> None:
         )  # fmt: skip
     elif not run.batch:
         part.delete(PlanRun, run_id)
+    _go_on(part, run_id, run)
     runs = _runs(part)
-    _start(part, [key for key, other in runs if other.state == WAITING and other.after == run_id])
     ended = sorted((other.ended_ns, key) for key, other in runs if other.state == ENDED and not other.batch)
     for _, key in ended[:-ENDED_KEPT]:
         part.delete(PlanRun, key)
+
+
+def _go_on(part: Part, run_id: str, run: PlanRun) -> None:
+    """Let the runs begin that wait for this one; after a failure in a batch none of it."""
+    ready = []
+    for key, other in _runs(part):
+        if other.state != WAITING or other.after != run_id:
+            continue
+        if run.batch and run.failed and other.batch == run.batch:
+            for left_out, waiting in _runs(part):
+                if waiting.batch == run.batch and waiting.state == WAITING:
+                    part.delete(PlanRun, left_out)
+        else:
+            ready.append(key)
+    _start(part, ready)
 
 
 def wait_for(batch: str) -> Steps[int]:

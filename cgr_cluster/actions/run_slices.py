@@ -20,11 +20,12 @@ from msgspec.structs import replace
 
 from cgr_cluster.actions.calls import Answer
 from cgr_cluster.actions.membership import (
+    ANY_TIME,
     NO_ACCOUNT,
     PendingActions,
     drop_taken,
     is_member,
-    members_here,
+    listed,
     next_taken,
 )
 from cgr_cluster.actions.runs import GroupRun, Outcome, asked, deliver, owner_of, run_group
@@ -47,11 +48,12 @@ TIMER = "actions.runs"
 
 class Wanted(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What a run does: the group of a plan's timing on the plan's accounts; with an empty plan the tasks that a reload
-    took. `filtered`: `schedulers.filters` apply."""
+    took. `until_ns`: of accounts that were attached until then. `filtered`: `schedulers.filters` apply."""
 
     plan_id: str = ""
     membership: str = ""
     actions_id: str = ""
+    until_ns: int = ANY_TIME
     filtered: bool = True
 
 
@@ -89,25 +91,31 @@ class RunSlice(msgspec.Struct, array_like=True, frozen=True, gc=False):
 @step("actions.list_members")
 def list_members(part: Part, shard: int, runs: list[tuple[str, Wanted]]) -> tuple[list[int], int]:
     """Leave the accounts of the runs' plans in slices. Answers how many accounts each run has here, and how many were looked at."""
-    plans = list(dict.fromkeys((wanted.plan_id, wanted.membership) for _, wanted in runs))
-    lists, scanned = members_here(part, plans)
-    by_plan = dict(zip(plans, lists, strict=True))
-    counts = []
-    for run_id, wanted in runs:
-        ids = by_plan[wanted.plan_id, wanted.membership]
-        leave(part, shard, run_id, wanted, ids)
-        counts.append(len(ids))
+    counts = [0] * len(runs)
+    scanned = 0
+    for until_ns in {wanted.until_ns for _, wanted in runs}:  # one, but for runs of calls
+        some = [(place, run_id, wanted) for place, (run_id, wanted) in enumerate(runs) if wanted.until_ns == until_ns]
+        plans = list(dict.fromkeys((wanted.plan_id, wanted.membership) for _, _, wanted in some))
+        lists, here = listed(part, plans, until_ns)
+        scanned += here
+        by_plan = dict(zip(plans, lists, strict=True))
+        for place, run_id, wanted in some:
+            ids = by_plan[wanted.plan_id, wanted.membership]
+            leave(part, shard, run_id, wanted, ids)
+            counts[place] = len(ids)
     return counts, scanned
 
 
 @step("actions.take_tasks")
 def take_tasks(part: Part, shard: int, run_id: str) -> tuple[int, int]:
-    """A reload: the tasks that wait in this shard are to run. Answers how many accounts have some, and again how many were
-    looked at."""
+    """A reload: the tasks that wait in this shard are to run; those that `schedulers.filters` leave out go on waiting.
+    Answers how many accounts have some, and again how many were looked at."""
     ids = []
     for account_id, pending in list(part.scan(PendingActions)):
-        if pending.waiting:
-            part.put(PendingActions, account_id, PendingActions([], pending.taken + pending.waiting))
+        taken = [actions_id for actions_id in pending.waiting if allowed(part, account_id, actions_id)]
+        if taken:
+            left = [actions_id for actions_id in pending.waiting if actions_id not in taken]
+            part.put(PendingActions, account_id, PendingActions(left, pending.taken + taken))
             ids.append(account_id)
     leave(part, shard, run_id, Wanted(), ids)
     return len(ids), len(ids)
@@ -207,15 +215,13 @@ def run_wanted(
             return None
         outcome: Outcome = run_group(part, GroupRun(account_id, wanted.actions_id), targets, answers)
         return outcome
-    while (actions_id := next_taken(part, account_id)) is not None:
-        if not allowed(part, account_id, actions_id):
-            drop_taken(part, account_id)
-            continue
-        outcome = run_group(part, GroupRun(account_id, actions_id), targets, answers)
-        if not outcome.asks:
-            drop_taken(part, account_id)
-        return outcome
-    return None
+    actions_id = next_taken(part, account_id)
+    if actions_id is None:
+        return None
+    outcome = run_group(part, GroupRun(account_id, actions_id), targets, answers)
+    if not outcome.asks:
+        drop_taken(part, account_id)
+    return outcome
 
 
 def _count(run: ShardRun, ran: bool, failed: bool) -> None:

@@ -33,15 +33,16 @@ _KEY = ""
 
 @stored("scheduler")
 class SchedulerState(msgspec.Struct, array_like=True, gc=False):
-    """`stopped`: by ServiceManagerV1. `reloading_ns`: when the reload that is under way began (0: none is); `again`: it
-    was asked for once more."""
+    """`stopped`: by ServiceManagerV1. `reloading_ns`: when the reload that is under way began (0: none is); `again_ns`:
+    when it was last asked for once more (0: it was not). `loaded_ns`: what the last reload has seen is from before then."""
 
     stopped: bool = False
     reloading_ns: int = 0
-    again: bool = False
+    again_ns: int = 0
+    loaded_ns: int = 0
 
     def draft(self) -> SchedulerState:
-        return SchedulerState(self.stopped, self.reloading_ns, self.again)
+        return SchedulerState(self.stopped, self.reloading_ns, self.again_ns, self.loaded_ns)
 
 
 @stored("scheduled_timing")
@@ -91,7 +92,7 @@ def begin_reload(part: Part) -> bool:
     if state.stopped or not part.generation.config("schedulers").get("enabled", False):
         return False
     if part.now_ns - state.reloading_ns < RELOAD_LIMIT_NS:
-        state.again = True
+        state.again_ns = part.now_ns
         return False
     state.reloading_ns = part.now_ns
     return True
@@ -102,10 +103,13 @@ def end_reload(part: Part) -> bool:
     """Rebuild the queue; whether to reload once more."""
     state = part.edit(SchedulerState, _KEY)
     assert state is not None
+    if state.stopped:
+        return False
     rebuild_queue(part)
-    again = state.again
-    state.reloading_ns, state.again = part.now_ns if again else 0, False
-    return again
+    again_ns = state.again_ns
+    state.loaded_ns = max(state.loaded_ns, state.reloading_ns)
+    state.reloading_ns, state.again_ns = again_ns, 0
+    return again_ns > 0
 
 
 # --- the queue ---------------------------------------------------------------------------------------------------
@@ -158,6 +162,7 @@ def due(part: Part) -> None:
     """Take the runs that are due now out of the queue and open them; their timings go back."""
     state = part.read(SchedulerState, _KEY)
     stopped = state is not None and state.stopped
+    known_ns = loaded_ns(part)
     zone = zone_of(part)
     runs: list[tuple[Wanted, str, int]] = []
     for entry, plan, timing in queue(part):
@@ -168,7 +173,7 @@ def due(part: Part) -> None:
         once = delay_of(timing.timing) is not None
         late_ns = part.now_ns - entry.next_ns
         if not stopped and (once or late_ns <= MISSED_NS):
-            runs.append((Wanted(plan.id, plan.membership, timing.actions_id), timing.uuid, entry.next_ns))
+            runs.append((Wanted(plan.id, plan.membership, timing.actions_id, known_ns), timing.uuid, entry.next_ns))
         elif not stopped:
             logger.warning("run of plan %s was missed by %d s and is not made up", plan.id, late_ns // 10**9)
         if not stopped and not once:
@@ -197,16 +202,22 @@ def make_account(part: Part, account_id: str) -> None:
 
 def start(part: Part) -> None:
     """ServiceManagerV1.StartService: the queue is rebuilt from now."""
-    part.put(SchedulerState, _KEY, SchedulerState())
+    part.put(SchedulerState, _KEY, SchedulerState(loaded_ns=loaded_ns(part)))
     request_reload(part)
 
 
 def stop(part: Part) -> None:
     """ServiceManagerV1.StopService: the queue is emptied; tasks wait. Runs that have begun go on."""
-    part.put(SchedulerState, _KEY, SchedulerState(stopped=True))
+    part.put(SchedulerState, _KEY, SchedulerState(stopped=True, loaded_ns=loaded_ns(part)))
     for uuid, _ in list(part.all(ScheduledTiming)):
         part.delete(ScheduledTiming, uuid)
     part.cancel_timer(TIMER)
+
+
+def loaded_ns(part: Part) -> int:
+    """The accounts that were attached until then are those that the scheduler knows."""
+    state = part.read(SchedulerState, _KEY)
+    return 0 if state is None else state.loaded_ns
 
 
 def is_running(part: Part) -> bool:

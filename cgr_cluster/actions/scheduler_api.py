@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import Any
 
 from cgr_cluster.actions import scheduler
@@ -82,8 +83,8 @@ def _wanted(plan: ActionPlan, timing: ActionTiming, at_ns: int) -> tuple[Wanted,
 
 @method("SchedulerSv1.ExecuteActions", owner=LEADER_RULE, changes=True, deadline_s=None)
 def execute_actions(op: Operation, params: AttrsExecuteActions) -> Steps[str]:
-    """A plan's timings now, `*asap` ones skipped; and the replay of all plans in an interval. One run after the other; the
-    answer comes when the last has ended."""
+    """A plan's timings now, `*asap` ones skipped; and the replay of all plans in an interval. One run after the other, up
+    to the first with a failure; the answer comes when the last has ended."""
     wanted = []
     if params.ActionPlanID:
         plan = action_plan(op.generation, params.ActionPlanID)
@@ -93,10 +94,13 @@ def execute_actions(op: Operation, params: AttrsExecuteActions) -> Steps[str]:
             action_plan(op.generation, plan_id) for plan_id in sorted(op.generation.keys("action_plan"))
         ]
         wanted += _replayed(op, plans, params.TimeStart.ns, params.TimeEnd.ns)
-    if wanted:
-        yield open_batch.at(LEADER, op.uid, wanted)
+    there = list(takewhile(lambda run: op.generation.get("actions", run[0].actions_id) is not None, wanted))
+    if there:
+        yield open_batch.at(LEADER, op.uid, there)
         if (yield from wait_for(op.uid)):
             raise partially_executed()
+    if len(there) < len(wanted):
+        raise not_found()
     return "OK"
 
 
@@ -126,19 +130,19 @@ def _runs_between(timing: ActionTiming, start_ns: int, end_ns: int, zone: str) -
 
 @method("SchedulerSv1.ExecuteActionPlans", owner=account("Tenant", "AccountID"), changes=True, deadline_s=None)
 def execute_action_plans(op: Operation, params: AttrsExecuteActionPlans) -> Steps[str]:
-    """All timings of the plans now, on this one account, which is made if there is none."""
+    """All timings of the plans now, on this one account, which is made if there is none; up to the first that fails."""
     absent = [name for name in ("ActionPlanIDs", "AccountID") if not getattr(params, name)]
     if absent:
         raise missing(absent)
     account_id = f"{op.tenant(params.Tenant)}:{params.AccountID}"
     yield scheduler.make_account.at(owner_of(account_id), account_id)
-    failed = 0
     for plan_id in params.ActionPlanIDs:
         plan = action_plan(op.generation, plan_id)
         for timing in _by_weight(plan.timings):
-            failed += yield from run_each([(account_id, timing.actions_id)])
-    if failed:
-        raise partially_executed()
+            if op.generation.get("actions", timing.actions_id) is None:
+                raise not_found()
+            if (yield from run_each([(account_id, timing.actions_id)])):
+                raise partially_executed()
     return "OK"
 
 
@@ -190,27 +194,29 @@ def _run_json(run_id: str, run: PlanRun, now_ns: int, zone: str) -> dict[str, An
 
 
 @step("actions.read_queue", reads=True)
-def read_queue(part: Part) -> list[tuple[int, str, str]]:
-    """(next run in ns, plan id, timing id) in queue order."""
-    return [(entry.next_ns, plan.id, timing.uuid) for entry, plan, timing in scheduler.queue(part)]
+def read_queue(part: Part) -> tuple[list[tuple[int, str, str]], int]:
+    """(next run in ns, plan id, timing id) in queue order, and `scheduler.loaded_ns`."""
+    entries = [(entry.next_ns, plan.id, timing.uuid) for entry, plan, timing in scheduler.queue(part)]
+    return entries, scheduler.loaded_ns(part)
 
 
 @method("APIerSv1.GetScheduledActions", deadline_s=None)
 def get_scheduled_actions(op: Operation, params: ArgsGetScheduledActions) -> Steps[list[dict[str, Any]]]:
-    entries: list[tuple[int, str, str]] = yield read_queue.at(LEADER)
+    entries: list[tuple[int, str, str]]
+    entries, loaded_ns = yield read_queue.at(LEADER)
     start_ns = params.TimeStart.ns if params.TimeStart else None
     end_ns = params.TimeEnd.ns if params.TimeEnd else None
     entries = [
         entry
         for entry in entries
-        if (start_ns is None or entry[0] >= start_ns) and (end_ns is None or entry[0] <= end_ns)
+        if (start_ns is None or entry[0] >= start_ns) and (end_ns is None or entry[0] < end_ns)
     ]
     plans: list[ActionPlan] = []
     for plan_id in dict.fromkeys(plan_id for _, plan_id, _ in entries):
         plan: ActionPlan | None = op.generation.get("action_plan", plan_id)
         if plan is not None:
             plans.append(plan)
-    counts = yield from counts_of(plans, params.Tenant, params.Account)
+    counts = yield from counts_of(plans, loaded_ns, params.Tenant, params.Account)
     by_plan = {plan.id: (plan, *count) for plan, count in zip(plans, counts, strict=True)}
     anyone = params.Tenant is None and params.Account is None
     zone = str(op.generation.config("general").get("default_timezone", ""))
@@ -230,10 +236,13 @@ def get_scheduled_actions(op: Operation, params: ArgsGetScheduledActions) -> Ste
                     "ActionsID": timing.actions_id,
                 }
             )
+    if params.Offset is not None and 0 <= params.Offset <= len(out):
+        out = out[params.Offset :]
+    if params.Limit is not None and 0 <= params.Limit <= len(out):
+        out = out[: params.Limit]
     if not out:
         raise not_found()
-    out = out[max(params.Offset or 0, 0) :]
-    return out[: params.Limit] if params.Limit else out
+    return out
 
 
 # --- ServiceManagerV1 --------------------------------------------------------------------------------------------

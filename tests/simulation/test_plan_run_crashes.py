@@ -62,6 +62,8 @@ def plan(node: Node, time: str, *groups: str) -> None:
     ok(node, "APIerSv1.SetActionPlan", {"Id": "AP", "ActionPlan": rows, "ReloadScheduler": True})
     for account in members(node):
         ok(node, "APIerSv2.SetAccount", {"Account": account, "ActionPlanIDs": ["AP"]})
+    if time != "*asap":
+        ok(node, "SchedulerSv1.Reload", {})
 
 
 def top_up(node: Node) -> None:

@@ -132,6 +132,7 @@ def plan_node(accounts: int, workers: int = 2, time: str = "00:00:00") -> Node:
     ok(node, "APIerSv1.SetActionPlan", {"Id": "AP", "ActionPlan": [row], "ReloadScheduler": True})
     for i in range(accounts):
         ok(node, "APIerSv2.SetAccount", {"Account": f"p{i}", "ActionPlanIDs": ["AP"], "ReloadScheduler": i % 7 == 0})
+    ok(node, "SchedulerSv1.Reload", {})
     node.run()
     return node
 

@@ -79,6 +79,7 @@ def daily(accounts: list[str], workers: int = 2) -> Node:
     topup(node, "FEE")
     set_plan(node, "AP", ("FEE", "00:00:00"))
     attach(node, "AP", accounts)
+    ok(node, "SchedulerSv1.Reload", {})
     node.run()
     return node
 
@@ -182,6 +183,7 @@ def test_two_plans_take_turns() -> None:
     topup(node, "OTHER")
     set_plan(node, "FEW", ("OTHER", "00:00:00"))
     attach(node, "FEW", few)
+    ok(node, "SchedulerSv1.Reload", {})
     to_midnight(node)
     until(node, lambda: get_runs(node, "FEW")[0]["Status"] == "ENDED")
     assert get_runs(node, "AP")[0]["Done"] <= 3 * SLICE
@@ -197,6 +199,7 @@ def test_timings_of_one_plan_due_together_run_by_weight() -> None:
     set_plan(node, "AP", ("FIRST", "00:00:00"), ("RESET", "00:00:00"))
     accounts = in_one_shard(2 * SLICE)
     attach(node, "AP", accounts)
+    ok(node, "SchedulerSv1.Reload", {})
     to_midnight(node)
     node.advance(SECOND)
     assert {value(node, account) for account in accounts} == {5}
@@ -209,6 +212,7 @@ def test_a_run_waits_for_the_former_run_of_its_timing(monkeypatch: pytest.Monkey
     topup(node, "FEE")
     set_plan(node, "AP", ("FEE", "*every_minute"))
     attach(node, "AP", accounts)
+    ok(node, "SchedulerSv1.Reload", {})
     node.advance(2 * MINUTE)
     assert [run["Status"] for run in get_runs(node)] == ["WAITING", "RUNNING"]
     node.advance(20 * MINUTE)
@@ -224,6 +228,7 @@ def test_runs_that_wait_are_bounded(caplog: pytest.LogCaptureFixture, monkeypatc
     topup(node, "FEE")
     set_plan(node, "AP", ("FEE", "*every_minute"))
     attach(node, "AP", in_one_shard(2 * SLICE))
+    ok(node, "SchedulerSv1.Reload", {})
     node.advance(6 * MINUTE)
     assert [run["Status"] for run in get_runs(node)] == ["WAITING", "WAITING", "RUNNING"]
     left_out = [r.levelname for r in caplog.records if "is left out: 3 runs of it have not ended" in r.getMessage()]
@@ -261,13 +266,23 @@ def test_a_plan_that_is_removed_or_set_anew_pays_nobody_any_more(how: str) -> No
     assert (run["Status"], run["Done"], run["Skipped"]) == ("ENDED", SLICE, 2 * SLICE)
 
 
-def test_a_timing_that_is_dropped_lets_its_run_end() -> None:
+@pytest.mark.parametrize(("others", "expected"), [((), SLICE), ((("FEE", "08:00:00"),), 2 * SLICE)])
+def test_a_timing_that_is_dropped_lets_its_run_end_unless_the_plan_goes_with_it(
+    others: tuple[tuple[str, str], ...], expected: int
+) -> None:
     accounts = in_one_shard(2 * SLICE)
-    node = in_the_middle(accounts)
+    node = Node(2)
+    topup(node, "FEE")
+    set_plan(node, "AP", ("FEE", "00:00:00"), *others)
+    attach(node, "AP", accounts)
+    ok(node, "SchedulerSv1.Reload", {})
+    to_midnight(node)
+    node.advance(0)
+    done = paid(node, accounts)
     timing = ok(node, "APIerSv1.GetActionPlan", {"ID": "AP"})[0]["ActionTimings"][0]["Uuid"]
     ok(node, "APIerSv1.RemoveActionTiming", {"ActionPlanId": "AP", "ActionTimingId": timing})
     node.advance(SECOND)
-    assert paid(node, accounts) == 2 * SLICE
+    assert (done, paid(node, accounts)) == (SLICE, expected)
 
 
 def test_an_account_that_leaves_the_plan_or_is_removed_is_skipped() -> None:
@@ -286,6 +301,7 @@ def test_an_account_that_joins_the_plan_waits_for_the_next_run() -> None:
     accounts = in_one_shard(2 * SLICE + 1)
     node = in_the_middle(accounts[1:])
     attach(node, "AP", accounts[:1])
+    ok(node, "SchedulerSv1.Reload", {})
     node.advance(SECOND)
     assert value(node, accounts[0]) == 0
     node.advance(DAY)
@@ -418,6 +434,7 @@ def test_accounts_that_join_a_shared_group_by_the_plan_are_paid_once(tmp_path: P
     set_plan(node, "AP", ("FEE", "00:00:00"))
     accounts = [f"g{number}" for number in range(20)]
     attach(node, "AP", accounts)
+    ok(node, "SchedulerSv1.Reload", {})
     for day in (1, 2, 3):
         node.advance(DAY)
         assert {value(node, account) for account in accounts} == {day}
@@ -524,6 +541,7 @@ def test_filters_limit_what_the_scheduler_does(filters: list[str], expected: dic
     set_plan(node, "AP", ("FEE", "00:00:00"))
     set_plan(node, "NOW", ("FEE", "*asap"))
     attach(node, "AP", list(expected))
+    ok(node, "SchedulerSv1.Reload", {})
     node.advance(DAY)
     assert {account: value(node, account) for account in expected} == expected
     attach(node, "NOW", list(expected))
