@@ -12,7 +12,7 @@ from cgr_cluster.config.cluster import ClusterSettings
 @dataclass(frozen=True)
 class NodeOptions:
     """Options of one node. `run_dir` holds the Unix sockets of its processes. `workers` and `data_dir` are those of the
-    command line where it has them, else those of `cluster`."""
+    command line where it has them, else those of `cluster`. `restarted`: told to a process that has died in this node."""
 
     workers: int
     data_dir: str
@@ -24,6 +24,7 @@ class NodeOptions:
     host: str | None
     log_level: str
     announce: bool
+    restarted: bool = False
 
     @property
     def log_socket(self) -> str:

@@ -24,12 +24,14 @@ from typing import Any
 import uvloop
 import zmq
 
+from cgr_cluster.actions.plan_api import reload_scheduler
 from cgr_cluster.cluster import mesh_wire
 from cgr_cluster.cluster.shard_map import shard_map
 from cgr_cluster.engine import messages as m
+from cgr_cluster.engine.codec import pack
 from cgr_cluster.engine.deck import DeckError
 from cgr_cluster.engine.engine import Engine
-from cgr_cluster.engine.owner import REFERENCE_SHARD
+from cgr_cluster.engine.owner import LEADER, REFERENCE_SHARD
 from cgr_cluster.log import checkpoint
 from cgr_cluster.log.client import LogClient
 from cgr_cluster.log.errors import LogError
@@ -121,12 +123,24 @@ class ShardProcess:
         self._schedule()
         self.balancer = BalancerLink(context, self.options, self.incarnation, self.engine, self._give)
         self._serving = True
+        if self.engine.shard_map[0] == self.number and not self.options.restarted:
+            self._reload_scheduler()
         self._remind()
         self.leash.ready()
         await self._stop.wait()
         if self._failed is not None:
             raise SystemExit(self._failed)
         await self._finish()
+
+    def _reload_scheduler(self) -> None:
+        """The node starts, and so does its scheduler (spec 20 §6.2)."""
+        leader = self.number
+        self._give(
+            m.StepRequest(
+                f"start:{self.incarnation}", 0, reload_scheduler.name, (LEADER.kind, LEADER.key), LEADER.shard, pack([]), time.time_ns(),
+                self.engine.generation.number, "", 0, leader, leader,
+            )
+        )  # fmt: skip
 
     def _stop_wanted(self) -> None:
         if not self._serving:

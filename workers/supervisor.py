@@ -22,6 +22,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from cgr_cluster.cluster.shard_map import MAX_WORKERS
@@ -91,7 +92,8 @@ class Supervisor:
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 name_process(child.name)
                 logs.setup(child.name, self.options.log_level)
-                child.main(self.options, Leash(down_read, up_write))
+                options = replace(self.options, restarted=child.started > 0)
+                child.main(options, Leash(down_read, up_write))
                 status = 0
             except SystemExit as end_of_process:
                 code = end_of_process.code

@@ -83,7 +83,16 @@ def add_plans(part: Part, account_id: str, plan_ids: list[str], overwrite: bool)
             changed = True
     if [plan.id for plan in kept] != [plan.id for plan in held]:
         membership.set_links(part, account_id, kept)
+        for plan in kept:
+            if plan.id not in [one.id for one in held]:
+                _tell_delayed(part, plan)
     return changed
+
+
+def _tell_delayed(part: Part, plan: ActionPlan) -> None:
+    """The scheduler is told of an account that joins a plan with a delayed timing, which may have run before."""
+    if any(timing.timing is not None and timing.timing.start_time.startswith("+") for timing in plan.timings):
+        part.spawn("actions.joined", plan.id)
 
 
 def replace_plan(part: Part, account_id: str, plan_id: str) -> bool:
@@ -98,6 +107,8 @@ def replace_plan(part: Part, account_id: str, plan_id: str) -> bool:
     if attached and len(held) == 1:
         return False
     membership.set_links(part, account_id, [plan])
+    if not attached:
+        _tell_delayed(part, plan)
     return True
 
 

@@ -150,7 +150,14 @@ def shards_with_tasks(part: Part) -> list[int]:
 # --- a plan's accounts -------------------------------------------------------------------------------------------
 
 
-ANY_TIME = 1 << 63
+class Attached(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Which accounts of a plan: those attached after, and until (ns); by default all."""
+
+    after_ns: int = -1
+    until_ns: int = 1 << 62
+
+
+ALL = Attached()
 
 
 def members_of(plans: list[ActionPlan]) -> Steps[list[list[str]]]:
@@ -168,11 +175,11 @@ def shards_with_plans(part: Part) -> list[int]:
 @step("actions.members_here", reads=True)
 def members_here(part: Part, plans: list[tuple[str, str]]) -> tuple[list[list[str]], int]:
     """Accounts of each (plan id, membership) in one shard, sorted, and how many accounts have any plan."""
-    return listed(part, plans, ANY_TIME)
+    return listed(part, plans, ALL)
 
 
-def listed(part: Part, plans: list[tuple[str, str]], until_ns: int) -> tuple[list[list[str]], int]:
-    """The same, of the accounts that were attached until then."""
+def listed(part: Part, plans: list[tuple[str, str]], attached: Attached) -> tuple[list[list[str]], int]:
+    """The same, of these accounts."""
     out: list[list[str]] = [[] for _ in plans]
     places = {plan: place for place, plan in enumerate(plans)}
     scanned = 0
@@ -180,7 +187,7 @@ def listed(part: Part, plans: list[tuple[str, str]], until_ns: int) -> tuple[lis
         scanned += 1
         for link, since_ns in links.links():
             place = places.get(link)
-            if place is not None and since_ns <= until_ns:
+            if place is not None and attached.after_ns < since_ns <= attached.until_ns:
                 out[place].append(account_id)
     for ids in out:
         ids.sort()
@@ -188,13 +195,12 @@ def listed(part: Part, plans: list[tuple[str, str]], until_ns: int) -> tuple[lis
 
 
 def counts_of(
-    plans: list[ActionPlan], until_ns: int, tenant: str | None, name: str | None
+    plans: list[ActionPlan], attached: Attached, tenant: str | None, name: str | None
 ) -> Steps[list[tuple[int, int]]]:
-    """Of each plan: how many accounts it has that were attached until then, and how many of them are of this tenant and
-    name (None: any)."""
+    """Of each plan: how many of these accounts it has, and how many of them are of this tenant and name (None: any)."""
     wanted = [(plan.id, plan.membership) for plan in plans]
     found = yield from over_shards(
-        shards_with_plans, lambda number: counts_here.at(shard_owner(number), wanted, until_ns, tenant, name)
+        shards_with_plans, lambda number: counts_here.at(shard_owner(number), wanted, attached, tenant, name)
     )
     counts = [counts for _, counts in found]
     return [(sum(c[place][0] for c in counts), sum(c[place][1] for c in counts)) for place in range(len(plans))]
@@ -202,10 +208,10 @@ def counts_of(
 
 @step("actions.counts_here", reads=True)
 def counts_here(
-    part: Part, plans: list[tuple[str, str]], until_ns: int, tenant: str | None, name: str | None
+    part: Part, plans: list[tuple[str, str]], attached: Attached, tenant: str | None, name: str | None
 ) -> tuple[list[tuple[int, int]], int]:
     """What `counts_of` sums up, of one shard, and how many accounts have any plan."""
-    lists, scanned = listed(part, plans, until_ns)
+    lists, scanned = listed(part, plans, attached)
     return [(len(ids), sum(_concerns(account_id, tenant, name) for account_id in ids)) for ids in lists], scanned
 
 

@@ -18,7 +18,7 @@ from functools import partial
 import msgspec
 from msgspec.structs import replace
 
-from cgr_cluster.actions.membership import NO_ACCOUNT, shards_with_plans, shards_with_tasks
+from cgr_cluster.actions.membership import ALL, NO_ACCOUNT, shards_with_plans, shards_with_tasks
 from cgr_cluster.actions.run_slices import (
     ShardProgress,
     Wanted,
@@ -171,7 +171,8 @@ def run_tasks(run_id: str) -> Steps[None]:
 
 @step("actions.listed")
 def listed(part: Part, run_id: str, counts: list[tuple[int, int]]) -> None:
-    """All shards have been asked; `counts` are accounts by shard. A plan without accounts runs once on none."""
+    """All shards have been asked; `counts` are accounts by shard. A plan without accounts runs on none; not again for
+    accounts that came later, and have gone."""
     run = part.edit(PlanRun, run_id)
     if run is None or run.state != LISTING:
         return
@@ -180,7 +181,7 @@ def listed(part: Part, run_id: str, counts: list[tuple[int, int]]) -> None:
     run.shards = len(counts)
     if run.is_loud:
         logger.info("run of %s begins: %d accounts (%s)", run.name, run.accounts, run_id)
-    if not counts and run.wanted.plan_id:
+    if not counts and run.wanted.plan_id and run.wanted.attached.after_ns == ALL.after_ns:
         run.shards = 1
         leave(part, LEADER.shard, run_id, run.wanted, [NO_ACCOUNT])
     _end_if_done(part, run_id, run)

@@ -20,8 +20,9 @@ from msgspec.structs import replace
 
 from cgr_cluster.actions.calls import Answer
 from cgr_cluster.actions.membership import (
-    ANY_TIME,
+    ALL,
     NO_ACCOUNT,
+    Attached,
     PendingActions,
     drop_taken,
     is_member,
@@ -48,12 +49,12 @@ TIMER = "actions.runs"
 
 class Wanted(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What a run does: the group of a plan's timing on the plan's accounts; with an empty plan the tasks that a reload
-    took. `until_ns`: of accounts that were attached until then. `filtered`: `schedulers.filters` apply."""
+    took. `attached`: which of the plan's accounts. `filtered`: `schedulers.filters` apply."""
 
     plan_id: str = ""
     membership: str = ""
     actions_id: str = ""
-    until_ns: int = ANY_TIME
+    attached: Attached = ALL
     filtered: bool = True
 
 
@@ -93,10 +94,10 @@ def list_members(part: Part, shard: int, runs: list[tuple[str, Wanted]]) -> tupl
     """Leave the accounts of the runs' plans in slices. Answers how many accounts each run has here, and how many were looked at."""
     counts = [0] * len(runs)
     scanned = 0
-    for until_ns in {wanted.until_ns for _, wanted in runs}:  # one, but for runs of calls
-        some = [(place, run_id, wanted) for place, (run_id, wanted) in enumerate(runs) if wanted.until_ns == until_ns]
+    for attached in {wanted.attached for _, wanted in runs}:  # one, but for delayed timings
+        some = [(place, run_id, wanted) for place, (run_id, wanted) in enumerate(runs) if wanted.attached == attached]
         plans = list(dict.fromkeys((wanted.plan_id, wanted.membership) for _, _, wanted in some))
-        lists, here = listed(part, plans, until_ns)
+        lists, here = listed(part, plans, attached)
         scanned += here
         by_plan = dict(zip(plans, lists, strict=True))
         for place, run_id, wanted in some:

@@ -5,7 +5,8 @@ survives restarts and exactly one process owns it. When the timer fires, the due
 for their next run, and their runs are opened (plan_runs.py), in one group: so an instant is run once.
 
 Reloads are coalesced: while one is under way, any number of requests make one more. What was missed while no process ran
-(due more than MISSED_NS ago) is not made up; a `+duration` timing, which has no other chance, still runs.
+(due more than MISSED_NS ago) is not made up; a `+duration` timing, which has no other chance, still runs. Such a timing runs
+once for each account: again only when accounts have been attached since, and for those (`DelayedTiming`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import logging
 import msgspec
 
 from cgr_cluster.accounts.types import Account
-from cgr_cluster.actions.membership import shards_with_tasks
+from cgr_cluster.actions.membership import ALL, Attached, shards_with_tasks
 from cgr_cluster.actions.plan_runs import open_runs, run_tasks
 from cgr_cluster.actions.run_slices import Wanted
 from cgr_cluster.actions.schedule import delay_of, is_asap, next_run
@@ -55,6 +56,18 @@ class ScheduledTiming(msgspec.Struct, array_like=True, frozen=True, gc=False):
     weight: float
 
     def draft(self) -> ScheduledTiming:
+        return self
+
+
+@stored("delayed_timing")
+class DelayedTiming(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A `+duration` timing that has run; kept at the leader under its uuid. Accounts that were attached until `done_ns` have
+    had it. `fresh`: others have come since, so the next reload schedules it for them."""
+
+    done_ns: int
+    fresh: bool = False
+
+    def draft(self) -> DelayedTiming:
         return self
 
 
@@ -117,17 +130,22 @@ def end_reload(part: Part) -> bool:
 
 def rebuild_queue(part: Part) -> None:
     """Put every timing of every plan into the queue; those that wait already keep their time."""
-    held = {entry.uuid for _, entry in part.all(ScheduledTiming)}
+    held = set(part.keys(ScheduledTiming))
+    delayed = set(part.keys(DelayedTiming))
     zone = zone_of(part)
     for plan_id in part.generation.keys("action_plan"):
         plan: ActionPlan = part.generation.get("action_plan", plan_id)
         for timing in plan.timings:
+            done = part.read(DelayedTiming, timing.uuid)
+            delayed.discard(timing.uuid)
             if timing.uuid in held:
                 held.discard(timing.uuid)
-            else:
+            elif done is None or done.fresh:
                 _schedule(part, plan, timing, zone)
     for gone in held:
         part.delete(ScheduledTiming, gone)
+    for gone in delayed:
+        part.delete(DelayedTiming, gone)
     _set_timer(part)
 
 
@@ -173,7 +191,11 @@ def due(part: Part) -> None:
         once = delay_of(timing.timing) is not None
         late_ns = part.now_ns - entry.next_ns
         if not stopped and (once or late_ns <= MISSED_NS):
-            runs.append((Wanted(plan.id, plan.membership, timing.actions_id, known_ns), timing.uuid, entry.next_ns))
+            done = part.read(DelayedTiming, timing.uuid)
+            attached = Attached(ALL.after_ns if done is None else done.done_ns, known_ns)
+            runs.append((Wanted(plan.id, plan.membership, timing.actions_id, attached), timing.uuid, entry.next_ns))
+            if once:
+                part.put(DelayedTiming, timing.uuid, DelayedTiming(known_ns))
         elif not stopped:
             logger.warning("run of plan %s was missed by %d s and is not made up", plan.id, late_ns // 10**9)
         if not stopped and not once:
@@ -181,6 +203,21 @@ def due(part: Part) -> None:
     open_runs(part, runs)
     _drop_gone(part)
     _set_timer(part)
+
+
+@task("actions.joined")
+def joined(op: Operation, plan_id: str) -> Steps[None]:
+    yield note_joined.at(LEADER, plan_id)
+
+
+@step("actions.note_joined", idempotent=True)
+def note_joined(part: Part, plan_id: str) -> None:
+    """An account has been attached to a plan that has a delayed timing."""
+    plan: ActionPlan | None = part.generation.get("action_plan", plan_id)
+    for timing in plan.timings if plan is not None else ():
+        done = part.read(DelayedTiming, timing.uuid)
+        if done is not None and not done.fresh:
+            part.put(DelayedTiming, timing.uuid, DelayedTiming(done.done_ns, True))
 
 
 def _drop_gone(part: Part) -> None:

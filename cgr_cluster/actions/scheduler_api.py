@@ -8,7 +8,7 @@ from typing import Any
 
 from cgr_cluster.actions import scheduler
 from cgr_cluster.actions.attach import action_plan
-from cgr_cluster.actions.membership import counts_of
+from cgr_cluster.actions.membership import Attached, counts_of
 from cgr_cluster.actions.plan_runs import PlanRun, open_runs, plan_runs, rate, wait_for, with_progress
 from cgr_cluster.actions.run_slices import Wanted, shard_progress
 from cgr_cluster.actions.runs import owner_of, run_each
@@ -216,7 +216,7 @@ def get_scheduled_actions(op: Operation, params: ArgsGetScheduledActions) -> Ste
         plan: ActionPlan | None = op.generation.get("action_plan", plan_id)
         if plan is not None:
             plans.append(plan)
-    counts = yield from counts_of(plans, loaded_ns, params.Tenant, params.Account)
+    counts = yield from counts_of(plans, Attached(until_ns=loaded_ns), params.Tenant, params.Account)
     by_plan = {plan.id: (plan, *count) for plan, count in zip(plans, counts, strict=True)}
     anyone = params.Tenant is None and params.Account is None
     zone = str(op.generation.config("general").get("default_timezone", ""))

@@ -78,3 +78,22 @@ def test_a_run_goes_on_after_a_stop(tmp_path: Path) -> None:
         wait_until(lambda: run(node).get("Status") == "ENDED", "the run to end")
         assert run(node)["Done"] == ACCOUNTS
         assert paid(node) == {1}
+
+
+def test_the_scheduler_reloads_when_the_node_starts_but_not_when_a_worker_is_restarted() -> None:
+    with NodeRig(workers=2, config=CONFIG) as node:
+        row = {"Identifier": "*topup", "BalanceType": "*monetary", "Units": "3", "BalanceId": "MAIN", "Weight": 10}
+        node.ok("APIerSv2.SetActions", {"ActionsId": "GIFT", "Actions": [row]})
+        plan = {"Id": "NOW", "ActionPlan": [{"ActionsId": "GIFT", "Time": "*asap", "Weight": 10}]}
+        node.ok("APIerSv1.SetActionPlan", plan)
+        node.ok("APIerSv2.SetAccount", {"Account": "a", "ActionPlanIDs": ["NOW"]})
+
+        def given() -> bool:
+            return bool(node.ok("APIerSv2.GetAccount", {"Account": "a"})["BalanceMap"])
+
+        old = node.kill("worker-0")
+        wait_until(lambda: node.pids().get("worker-0", old) != old, "the leader to be back")
+        assert not given()
+        assert node.stop() == 0
+        node.start()
+        wait_until(given, "the task to run")

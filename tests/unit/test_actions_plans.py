@@ -429,7 +429,7 @@ def test_scheduled_actions_are_filtered_and_paged() -> None:
     assert scheduled(node, Limit=9, Offset=9) == ["A1", "A2", "A3", "A4"]  # beyond what there is: not looked at
 
 
-def test_a_delayed_timing_runs_once_and_again_only_after_another_reload() -> None:
+def test_a_delayed_timing_runs_once_for_each_account() -> None:
     node = new_node()
     set_plan(node, "SOON", {"Time": "+10s"})
     attach(node, "a", "SOON", ReloadScheduler=True)
@@ -438,11 +438,24 @@ def test_a_delayed_timing_runs_once_and_again_only_after_another_reload() -> Non
     ok(node, "SchedulerSv1.Reload", {})  # it keeps its time
     node.advance(6 * SECOND)
     assert (value(node, "a"), scheduled(node)) == (1, [])
-    node.advance(DAY)
-    assert value(node, "a") == 1
-    ok(node, "SchedulerSv1.Reload", {})
+    for _ in range(2):
+        ok(node, "SchedulerSv1.Reload", {})
+        node.advance(11 * SECOND)
+        assert (value(node, "a"), scheduled(node)) == (1, [])
+    attach(node, "b", "SOON")
     node.advance(11 * SECOND)
-    assert value(node, "a") == 2
+    assert value(node, "b") == 0  # no reload yet
+    attach(node, "c", "SOON", ReloadScheduler=True)
+    node.advance(SECOND)
+    assert scheduled(node) == ["FEE"]
+    ok(node, "ServiceManagerV1.StopService", {"ServiceID": "*scheduler"})
+    ok(node, "ServiceManagerV1.StartService", {"ServiceID": "*scheduler"})
+    node.advance(11 * SECOND)
+    assert [value(node, account) for account in "abc"] == [1, 1, 1]
+    set_plan(node, "SOON", {"Time": "+10s"}, reload=True)  # set anew it has other accounts
+    attach(node, "a", "SOON", ReloadScheduler=True)
+    node.advance(11 * SECOND)
+    assert [value(node, account) for account in "abc"] == [2, 1, 1]
 
 
 def test_what_was_missed_is_not_made_up() -> None:
