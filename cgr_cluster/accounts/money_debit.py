@@ -20,9 +20,10 @@ def debit_money(
 ) -> Outcome:
     """Take `cost_nano` from the useful money balances in order, the rest from `*default` below zero. With `rated`, a
     balance that cannot pay all that is left gives what it can pay of the rated increments only; `rated` is then the
-    answer. Raises as a debit does."""
+    answer. Raises as a debit does; a dry run keeps nothing."""
     found = usable(account, setting.generation, descriptor)
-    ledger = Ledger(found, setting.read, setting.new_uuid, setting.hook_of)
+    dry = descriptor.dry_run
+    ledger = Ledger(found, setting.read, setting.new_uuid, None if dry else setting.hook_of)
     at = descriptor.time_start
     own = useful(setting.generation, ledger.own, MONETARY, descriptor.category, descriptor.destination, at.ns)
     payers = expanded(
@@ -61,6 +62,8 @@ def debit_money(
     else:
         cost = rated
     cost.account_summary = summary
+    if dry:
+        return Outcome(cost)
     return Outcome(cost, {account_id: ledger.drafts[account_id] for account_id in ids}, list(changed))
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from cgr_cluster.accounts.answers import account_json, empty_account_json
+from cgr_cluster.accounts.debit import usable
 from cgr_cluster.accounts.steps import (
+    account_id,
     debit,
     debit_monetary,
     dry_debit,
@@ -15,7 +17,7 @@ from cgr_cluster.accounts.steps import (
     refund_rounding,
 )
 from cgr_cluster.accounts.types import Account
-from cgr_cluster.engine.domain import Operation, Part, StepDef, Steps, step
+from cgr_cluster.engine.domain import GenerationView, Operation, Part, StepDef, Steps, step
 from cgr_cluster.engine.owner import Owner, account_owner
 from cgr_cluster.events.amounts import nano_of
 from cgr_cluster.events.descriptor import descriptor_of_event
@@ -58,6 +60,7 @@ class CDRParams(Params, go="engine.CDRWithAPIOpts"):
     Usage: int = 0
     Cost: float = 0.0
     ExtraFields: dict[str, str] | None = None
+    APIOpts: dict[str, Any] | None = None
 
 
 class CGREventParams(Params, go="utils.CGREvent"):
@@ -75,12 +78,18 @@ def _descriptor(tenant: str, params: CallDescriptorParams) -> CallDescriptor:
     return descriptor
 
 
+def read_dry_run(generation: GenerationView, descriptor: CallDescriptor) -> None:
+    """Take over the option `*ralsDryRun`. Raises `MAX_USAGE_EXCEEDED`, which comes before it, and the option's reading
+    error."""
+    check_usage(generation, descriptor.tor, descriptor.time_end.ns - descriptor.time_start.ns)
+    if DRY_RUN in descriptor.opts:
+        descriptor.dry_run = bool_of(descriptor.opts[DRY_RUN])
+
+
 @method("Responder.Debit", owner=account(), changes=True)
 def responder_debit(part: Part, params: CallDescriptorParams) -> Json:
     descriptor = _descriptor(part.tenant(params.Tenant), params)
-    check_usage(part.generation, descriptor.tor, descriptor.time_end.ns - descriptor.time_start.ns)
-    if DRY_RUN in descriptor.opts:
-        descriptor.dry_run = bool_of(descriptor.opts[DRY_RUN])
+    read_dry_run(part.generation, descriptor)
     return call_cost_json(debit(part, descriptor))
 
 
@@ -138,10 +147,10 @@ def _refund(op: Operation, params: CallDescriptorParams, refund: StepDef) -> Ste
         info = increment.balance_info
         if info is not None and info.account_id:
             by_account.setdefault(info.account_id, []).append(increment)
-    for account_id, increments in by_account.items():
+    for owner_id, increments in by_account.items():
         own = descriptor.copy()
         own.increments = increments
-        yield refund.at(Owner("account", account_id), own)
+        yield refund.at(Owner("account", owner_id), own)
     asked = f"{descriptor.tenant}:{descriptor.account}"
     found: Account | None = None
     if asked in by_account:
@@ -173,7 +182,10 @@ def responder_debit_monetary(part: Part, params: CDRParams) -> Json:
         time_end=start.plus(params.Usage),
         duration_index_ns=params.Usage,
         extra_fields=params.ExtraFields or {},
+        opts=params.APIOpts or {},
     )
+    read_dry_run(part.generation, descriptor)
+    usable(part.read(Account, account_id(part, descriptor)), part.generation, descriptor)  # its errors before rating's
     rated = call_cost(part.generation, descriptor)
     for span in rated.timespans or ():
         span.increments = [i for i in span.increments if i.duration_ns or i.cost_nano]  # a debit shows no fee of 0
