@@ -12,7 +12,7 @@ import pytest
 from cgr_cluster.node.node import Node
 
 PLAN = Path(__file__).resolve().parents[1] / "conformance" / "tariffplans" / "accounts_main"
-MOBILE, GERMANY, NOWHERE = "+40721000111", "+49301234567", "+33100000000"
+MOBILE, GERMANY, FIXED, NOWHERE = "+40721000111", "+49301234567", "+40211234567", "+33100000000"
 START, HOUR = "2026-03-10T09:00:00Z", 3600 * 10**9
 _names = itertools.count(1)
 
