@@ -367,7 +367,7 @@ def attach_or_cut(binding: Binding, span: Span, voice: bool) -> Span | None:
             return None
         return cut_at(span, next_midnight(start))
     border = binding.timing.start_on(end if binding.timing.start == "00:00:00" else start)
-    if border[0] >= end[0]:
+    if not start[0] < border[0] < end[0]:
         return None
     right = cut_at(span, (border[0], start[1]))
     attach(binding, right)
