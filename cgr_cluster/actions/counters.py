@@ -44,7 +44,9 @@ def rebuild(account: Account) -> None:
         if unit_counter is None:
             unit_counter = UnitCounter(wanted, [])
             unit_counters.append(unit_counter)
-        balance = trigger.balance if trigger.balance.id else replace(trigger.balance, id=trigger.unique_id)
+        balance = trigger.balance
+        if not balance.id and trigger.unique_id:
+            balance = replace(balance, id=trigger.unique_id)
         unit_counter.counters.append(CounterFilter(old.get((kind, wanted, balance.id), 0), balance))
     account.unit_counters = made or None
 
@@ -97,7 +99,18 @@ def counts_balance(wanted: BalanceFilter, balance: Balance) -> bool:
     )
 
 
+def will_be_renamed(trigger: ActionTrigger) -> bool:
+    """Whether the next evaluation makes the trigger's UniqueID the id of its filter."""
+    return (
+        bool(trigger.unique_id)
+        and trigger.balance.id not in ("", trigger.unique_id)
+        and counter_type(trigger) is not None
+    )
+
+
 def watches(trigger: ActionTrigger, counter: CounterFilter) -> bool:
-    """Whether a counter trigger is compared with this counter: their filters are equal, in effect those of one trigger."""
-    balance = trigger.balance if trigger.balance.id else replace(trigger.balance, id=trigger.unique_id)
-    return balance == counter.filter
+    """Whether a counter trigger is compared with this counter: their filters are equal, by their ids when both have one."""
+    wanted, held = trigger.balance, counter.filter
+    if wanted.id is not None and held.id is not None:
+        return wanted.id == held.id
+    return wanted == held

@@ -179,7 +179,7 @@ class Evaluator:
         """A counter trigger's own Balance.ID becomes its UniqueID (20 §7.3)."""
         assert account.triggers is not None
         trigger = account.triggers[place]
-        if counters.counter_type(trigger) is not None and trigger.balance.id != trigger.unique_id:
+        if counters.will_be_renamed(trigger):
             trigger = replace(trigger, balance=replace(trigger.balance, id=trigger.unique_id))
             account.triggers[place] = trigger
         return trigger
@@ -281,7 +281,7 @@ class Watch:
     ) -> int | None:
         """After which increment the trigger's condition first holds."""
         account, kind = self._account, trigger.threshold_type
-        if counters.counter_type(trigger) is not None and trigger.balance.id != trigger.unique_id:
+        if counters.will_be_renamed(trigger):
             return 1  # the first evaluation renames its filter
         found: list[int | None] = []
         balance_type = trigger.balance.type or ""
