@@ -146,18 +146,23 @@ def set_balance(account: Account, wanted: BalanceFilter, now_ns: int, new_uuid: 
     return [found]
 
 
-def remove_balances(account: Account, wanted: BalanceFilter) -> list[tuple[str, Balance]]:
+def remove_balances(
+    account: Account, wanted: BalanceFilter, expired_at_ns: int | None = None
+) -> list[tuple[str, Balance]]:
     """`*remove_balance` (20 §4.3): remove every matching balance, expired ones too, of the type or of all types. The last
-    takes the place of the removed; emptied lists stay. Answers (type, balance) of the removed; raises `NOT_FOUND` when
-    there are none."""
+    takes the place of the removed; emptied lists stay. With `expired_at_ns`, `*remove_expired`: only those expired then.
+    Answers (type, balance) of the removed; raises `NOT_FOUND` when there are none."""
     removed: list[tuple[str, Balance]] = []
     for kind, balances in (account.balances or {}).items():
         if wanted.type and kind != wanted.type:
             continue
         place = 0
         while place < len(balances):
-            if matches(wanted, balances[place]):
-                removed.append((kind, balances[place]))
+            balance = balances[place]
+            if (expired_at_ns is None or balance.expired(expired_at_ns)) and matches(
+                wanted, balance, skip_expiry=expired_at_ns is not None
+            ):
+                removed.append((kind, balance))
                 last = balances.pop()
                 if place < len(balances):
                     balances[place] = last

@@ -10,7 +10,7 @@ LISTED_TYPES = (DATA, SMS, MMS, VOICE, GENERIC, MONETARY)
 _MONEY = {MONETARY: None}.keys()
 
 
-def _summarised(balance: Balance, balance_type: str, initial: int, value: int) -> BalanceSummary:
+def balance_summarised(balance: Balance, balance_type: str, initial: int, value: int) -> BalanceSummary:
     return BalanceSummary(
         balance.uuid,
         balance.id or balance.uuid,
@@ -37,14 +37,14 @@ def summarised(account: Account, before: Account | None = None) -> AccountSummar
         if not held and not old:
             continue
         if held and old and len(held) == 1 and len(old) == 1 and held[0].uuid == old[0].uuid:
-            out.append(_summarised(held[0], kind, old[0].value, held[0].value))
+            out.append(balance_summarised(held[0], kind, old[0].value, held[0].value))
             continue
         initial = {b.uuid: b for b in old} if old else {}
         for balance in held or ():
             same = initial.pop(balance.uuid, None)
-            out.append(_summarised(balance, kind, 0 if same is None else same.value, balance.value))
+            out.append(balance_summarised(balance, kind, 0 if same is None else same.value, balance.value))
         for balance in initial.values():
-            gone.append(_summarised(balance, kind, 0, 0))
+            gone.append(balance_summarised(balance, kind, 0, 0))
     out += gone
     tenant, _, name = account.id.partition(":")
     return AccountSummary(tenant, name, out, account.allow_negative, account.disabled)

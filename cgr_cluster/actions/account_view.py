@@ -11,6 +11,7 @@ from cgr_cluster.accounts.types import Account, Balance
 from cgr_cluster.engine.domain import GenerationView
 from cgr_cluster.events.instant import Instant
 from cgr_cluster.filters.lists import passes
+from cgr_cluster.filters.live import Live
 from cgr_cluster.filters.view import View
 
 
@@ -32,8 +33,10 @@ class _Balances(dict[str, Any]):
         return default if balance is None else balance_json(self._kind, balance)
 
 
-def account_passes(generation: GenerationView, now_ns: int, account: Account, filter_ids: tuple[str, ...]) -> bool:
-    """Whether the account passes all filters. Raises ApiError when one cannot be evaluated."""
+def account_passes(
+    generation: GenerationView, now_ns: int, account: Account, filter_ids: tuple[str, ...], live: Live
+) -> bool:
+    """Whether the account passes all filters. Raises ApiError when one cannot be evaluated, and `Need`."""
     now = Instant.of(now_ns)
     event = {
         "ID": account.id,
@@ -43,4 +46,4 @@ def account_passes(generation: GenerationView, now_ns: int, account: Account, fi
         "AllowNegative": account.allow_negative,
         "Disabled": account.disabled,
     }
-    return passes(View(generation, now_ns, account.tenant, event, {}), filter_ids)
+    return passes(View(generation, now_ns, account.tenant, event, {}, live=live), filter_ids)

@@ -7,24 +7,20 @@ not in the table cannot be run here and is such an error.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from cgr_cluster.accounts import operations
-from cgr_cluster.accounts.amounts import MONETARY, number_of, to_nano
-from cgr_cluster.accounts.types import DEFAULT_ID, Account, Balance
-from cgr_cluster.actions import calling_types, cdrlog, outside_effects, publish
-from cgr_cluster.actions.amounts import number_of_nano
+from cgr_cluster.accounts.amounts import to_nano
+from cgr_cluster.accounts.types import Account, Balance
+from cgr_cluster.actions import calling_types, cdrlog, outside_effects, publish, transfer_types
 from cgr_cluster.actions.cdrlog import Change
 from cgr_cluster.actions.dynamic import DYNAMIC, run_dynamic
-from cgr_cluster.actions.transfers import Credit, Target
 from cgr_cluster.actions.triggers import Changed, means
 from cgr_cluster.actions.types import Action, ActionTrigger, BalanceFilter
 from cgr_cluster.cdrs.session_cost_filters import cost_filter_of
-from cgr_cluster.events.amounts import nano_of
 from cgr_cluster.events.nesting import read_json
 from cgr_cluster.events.values import float_of
 from cgr_cluster.rpc.errors import ApiError
@@ -94,18 +90,8 @@ def _log_removed(run: Run, place: int, action: Action, kind: str, balance: Balan
 
 
 def remove_expired(run: Run, action: Action, place: int) -> None:
-    now_ns, wanted = run.part.now_ns, action.balance
-    removed = False
-    for kind, balances in (run.the_account().balances or {}).items():
-        if wanted.type and kind != wanted.type:
-            continue
-        for balance in list(balances):
-            if balance.expired(now_ns) and operations.matches(wanted, balance, skip_expiry=True):
-                balances.remove(balance)
-                removed = True
-                _log_removed(run, place, action, kind, balance)
-    if not removed:
-        raise ApiError("NOT_FOUND")
+    for kind, balance in operations.remove_balances(run.the_account(), action.balance, run.part.now_ns):
+        _log_removed(run, place, action, kind, balance)
 
 
 def set_expiry(run: Run, action: Action, place: int) -> None:
@@ -115,87 +101,6 @@ def set_expiry(run: Run, action: Action, place: int) -> None:
             if wanted.expiration_date is not None:
                 balance.expiration_date = wanted.expiration_date
             run.changed.add(balance)
-
-
-def transfer_monetary_default(run: Run, action: Action, place: int) -> None:
-    account, now_ns = run.the_account(), run.part.now_ns
-    balances = (account.balances or {}).get(MONETARY)
-    if balances is None:
-        raise ApiError(f"account {account.id} does not have monetary balance")
-    default = next((b for b in balances if b.id == DEFAULT_ID), None)
-    if default is None:
-        default = Balance(run.part.new_uuid(), DEFAULT_ID)
-        balances.append(default)
-    for balance in balances:
-        if balance is default or balance.value <= 0 or balance.expired(now_ns):
-            continue
-        if operations.matches(action.balance, balance):
-            operations.move_out(default, MONETARY, -balance.value)
-            balance.value = 0
-            run.changed.add(balance)
-    run.changed.add(default)
-
-
-def transfer_balance(run: Run, action: Action, place: int) -> None:
-    """20 §4.4. The destination may be in another shard: what is to know of it is asked first."""
-    account, part = run.the_account(), run.part
-    try:
-        extra = read_json(action.extra_parameters)
-        target_account = str(extra["DestinationAccountID"])
-        target_id = str(extra["DestinationBalanceID"])
-        reference = extra.get("DestinationReferenceValue")
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise ApiError(f"invalid ExtraParameters of {action.action_type}: {action.extra_parameters}") from None
-    source_id = action.balance.id or ""
-    kind, source = operations.transfer_source(account, source_id, part.now_ns)
-    own = target_account == account.id
-    if own:
-        found = operations.transfer_target(account, kind, target_id, part.now_ns)
-        target = Target(target_account, kind, target_id, 0 if found is None else found.value)
-    else:
-        asked = Target(target_account, kind, target_id)
-        target = run.known(asked)
-    if target.refusal:
-        raise ApiError(target.refusal)
-    amount = operations.transfer_amount(
-        kind,
-        run.amount(action),
-        None if reference is None else nano_of(reference),
-        source.value,
-        source.id,
-        target.value,
-        target_id,
-    )
-    initial = source.value
-    operations.move_out(source, kind, amount)
-    changed = [source]
-    if own:
-        changed.append(operations.move_in(account, kind, target_id, amount, part.now_ns, part.new_uuid))
-    else:
-        run.credits.append(Credit(target_account, kind, target_id, amount, source.uuid, run.hops))
-    shown = replace(action, balance=replace(action.balance, type=kind))
-    fields = {
-        "Destination": target_account.partition(":")[2],
-        "SourceBalanceSummary": _summary(kind, source, initial, source.value),
-        "DestinationBalanceSummary": _summary(
-            kind, Balance("", target_id), target.value, target.value + amount
-        ),
-    }  # fmt: skip
-    nano = to_nano(kind, amount)
-    run.log(place, Change(shown, nano, fields={**fields, "Account": account.name, "Cost": number_of_nano(nano)}))
-    run.balances_changed(changed)
-
-
-def _summary(kind: str, balance: Balance, initial: int, value: int) -> str:
-    summary = {
-        "UUID": balance.uuid,
-        "ID": balance.id,
-        "Type": kind,
-        "Initial": number_of(kind, initial),
-        "Value": number_of(kind, value),
-        "Disabled": balance.disabled,
-    }
-    return json.dumps(summary, separators=(",", ":"))
 
 
 def allow_negative(run: Run, action: Action, place: int) -> None:
@@ -240,7 +145,7 @@ def remove_account(run: Run, action: Action, place: int) -> None:
         return
     try:
         extra = read_json(action.extra_parameters)
-        account_id = f"{run.part.tenant(str(extra.get('Tenant', '')))}:{extra['Account']}"
+        account_id = f"{run.part.tenant(str(extra.get('Tenant') or ''))}:{extra['Account']}"
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ApiError(f"invalid ExtraParameters of {action.action_type}: {action.extra_parameters}") from None
     run.spawn("actions.remove_account", account_id)
@@ -315,8 +220,8 @@ ACTIONS: dict[str, Callable[[Run, Action, int], None]] = {
     "*remove_balance": remove_balance,
     "*remove_expired": remove_expired,
     "*set_expiry": set_expiry,
-    "*transfer_balance": transfer_balance,
-    "*transfer_monetary_default": transfer_monetary_default,
+    "*transfer_balance": transfer_types.transfer_balance,
+    "*transfer_monetary_default": transfer_types.transfer_monetary_default,
     "*allow_negative": allow_negative,
     "*deny_negative": deny_negative,
     "*enable_account": enable_account,

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from calendar import isleap, monthrange
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 from cgr_cluster.accounts.amounts import VOICE
 from cgr_cluster.actions.types import ValueFormula
@@ -46,23 +44,25 @@ def _voice_ns(text: str) -> int:
 
 def _formula(text: str) -> ValueFormula:
     try:
-        document = read_json(text)
-    except ValueError:
+        document = {name.lower(): value for name, value in read_json(text).items() if value is not None}
+    except (ValueError, AttributeError):
         raise ApiError(f"Invalid value: {text}") from None
-    static = document.get("Static", 0)
-    return ValueFormula(
-        method=str(document.get("Method", "")),
-        params=document.get("Params"),
-        static_nano=nano_of(static) if isinstance(static, int | float) else 0,
-    )
+    method, params, static = document.get("method", ""), document.get("params"), document.get("static", 0)
+    if not isinstance(method, str) or not isinstance(params, dict | None) or isinstance(static, bool):
+        raise ApiError(f"Invalid value: {text}")
+    if not isinstance(static, int | float):
+        raise ApiError(f"Invalid value: {text}")
+    return ValueFormula(method=method, params=params, static_nano=nano_of(static))
 
 
 def amount_nano(value: ValueFormula | None, now_ns: int, zone: str) -> int:
     """What an action's Units are when it runs at `now_ns`; no Units: 0. A formula that cannot be computed gives 0."""
     if value is None:
         return 0
-    if value.method != INCREMENTAL:
+    if not value.method:
         return value.static_nano
+    if value.method != INCREMENTAL:
+        return 0
     params = value.params or {}
     units, interval, increment = params.get("Units"), params.get("Interval"), params.get("Increment")
     if isinstance(units, bool) or not isinstance(units, int | float):
@@ -91,11 +91,6 @@ def number_of_nano(nano: int) -> float | int:
     return nano // NANO if nano % NANO == 0 else nano / NANO
 
 
-def units_text(value: ValueFormula | None) -> str:
-    """Units as GetActions (v1) shows them."""
-    if value is None:
-        return ""
-    if value.method:
-        params: dict[str, Any] = {"Method": value.method, "Params": value.params, "Static": 0}
-        return json.dumps(params, separators=(",", ":"))
-    return number_text(number_of_nano(value.static_nano))
+def units_text(value: ValueFormula | None, now_ns: int, zone: str) -> str:
+    """Units as GetActions (v1) shows them: what they are now."""
+    return number_text(number_of_nano(amount_nano(value, now_ns, zone)))

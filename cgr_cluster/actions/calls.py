@@ -1,4 +1,5 @@
-"""What an action asks of others before its group goes on: API methods, other systems (spec 20 §5.2, 5.3; runs.py).
+"""What an action asks of others before its group goes on: API methods, other systems (spec 20 §5.2, 5.3; runs.py), and
+the objects of others that its filters read (`~*stats.Q.*acd`; 50 §2.3).
 
 A group is run in one step, which cannot wait. An action that needs an answer raises `CallNeededError`: the run is dropped,
 the operation makes the call, and the group is run again with the answer. Nothing is held meanwhile, so an endpoint that is
@@ -12,7 +13,9 @@ import logging
 
 import msgspec
 
+from cgr_cluster.engine.codec import pack
 from cgr_cluster.engine.domain import Operation, Outside, Steps, invoke, outside, sleep, task
+from cgr_cluster.filters.live import Need
 from cgr_cluster.rpc.errors import ApiError
 
 logger = logging.getLogger("cgr_cluster.actions")
@@ -49,11 +52,23 @@ class AccountPost(msgspec.Struct, array_like=True, frozen=True, tag="post", gc=F
     version: str
 
 
-Call = MethodCall | RemoteCall | AccountPost
+class LiveRead(msgspec.Struct, array_like=True, frozen=True, tag="live", gc=False):
+    """An object that a filter of the action reads (filters/live.py). The answer is the object, packed; None: none."""
+
+    root: str
+    tenant: str
+    object_id: str
+
+    @property
+    def version(self) -> str:
+        return f"{self.root} {self.tenant}:{self.object_id}"
+
+
+Call = MethodCall | RemoteCall | AccountPost | LiveRead
 
 
 class Asked(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """Call `number` of the action at `place` in the order of running."""
+    """Call `number` of the action at `place` in the order of running; 0: for its filters."""
 
     place: int
     number: int
@@ -81,10 +96,12 @@ class CallNeededError(Exception):
 def answer_to(asked: Asked, hops: int) -> Steps[Answer]:
     """Make the call."""
     call = asked.call
-    version = call.version if isinstance(call, AccountPost) else ""
+    version = call.version if isinstance(call, AccountPost | LiveRead) else ""
     try:
         if isinstance(call, MethodCall):
             body = yield from call_method(call, hops)
+        elif isinstance(call, LiveRead):
+            body = pack((yield Need(call.root, call.tenant, call.object_id).ask()))
         elif isinstance(call, RemoteCall):
             asking = outside("json_rpc", call.address, call.transport, call.method, call.params)
             body = yield from _tried(call.tries, f"{call.method} at {call.address}", asking)

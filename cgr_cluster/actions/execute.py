@@ -21,15 +21,17 @@ from cgr_cluster.actions import counters
 from cgr_cluster.actions.account_view import account_passes
 from cgr_cluster.actions.action_types import ACTIONS, WITHOUT_ACCOUNT
 from cgr_cluster.actions.amounts import amount_nano
-from cgr_cluster.actions.calls import AccountPost, Answer, Asked, Call, CallNeededError
+from cgr_cluster.actions.calls import AccountPost, Answer, Asked, Call, CallNeededError, LiveRead
 from cgr_cluster.actions.cdrlog import Change
 from cgr_cluster.actions.transfers import Credit, Target, TargetUnknownError
 from cgr_cluster.actions.triggers import Changed, Evaluator
 from cgr_cluster.actions.types import Action, ActionGroup, ActionTrigger
+from cgr_cluster.engine.codec import unpack
 from cgr_cluster.engine.domain import GenerationView, Part
 from cgr_cluster.events.event import CGREvent
 from cgr_cluster.events.instant import Instant
 from cgr_cluster.events.times import parse_time
+from cgr_cluster.filters.live import Live, Need
 from cgr_cluster.rpc.errors import ApiError
 
 Effect = tuple[str, tuple[Any, ...]]  # a task that an action leaves, and its arguments
@@ -74,28 +76,46 @@ class Run:
     def execute(self) -> None:
         """Raises ApiError (an action's error, or an unknown type), `FilterError`, `TargetUnknownError`, `CallNeededError`."""
         for place, action in enumerate(self.ordered):
-            if place < self.start or not self._passes(action):
-                continue
-            function = ACTIONS.get(action.action_type)
-            if function is None:
-                raise ApiError(f"action type {action.action_type} is not supported")
-            if self.account is None and action.action_type not in WITHOUT_ACCOUNT:
+            if place < self.start:
                 continue
             try:
-                function(self, self._with_expiry(action), place)
+                self._execute(place, action)
             except (TargetUnknownError, CallNeededError):
                 if not self.nested:
                     raise
                 self.spawn("actions.run_rest", self.the_account().id, self.group.id, place, self.hops + 1)
                 return
 
-    def _passes(self, action: Action) -> bool:
+    def _execute(self, place: int, action: Action) -> None:
+        if not self._passes(place, action):
+            return
+        function = ACTIONS.get(action.action_type)
+        if function is None:
+            raise ApiError(f"action type {action.action_type} is not supported")
+        if self.account is not None or action.action_type in WITHOUT_ACCOUNT:
+            function(self, self._with_expiry(action), place)
+
+    def _passes(self, place: int, action: Action) -> bool:
         if not action.filters or self.account is None:
             return True
-        try:
-            return account_passes(self.part.generation, self.part.now_ns, self.account, action.filters)
-        except ApiError as error:
-            raise FilterError(error.text) from None
+        live = Live()
+        while True:
+            try:
+                return account_passes(self.part.generation, self.part.now_ns, self.account, action.filters, live)
+            except Need as need:
+                live.known[need.key] = self._read(place, need)
+            except ApiError as error:
+                raise FilterError(error.text) from None
+
+    def _read(self, place: int, need: Need) -> Any:
+        """An object of others that filters of the action at `place` read. Raises `CallNeededError` until it is known."""
+        wanted = LiveRead(*need.key)
+        for answer in self.answers:
+            if (answer.place, answer.number, answer.version) == (place, 0, wanted.version):
+                if answer.error:
+                    raise FilterError(answer.error)
+                return unpack(need.result_type, answer.body)
+        raise CallNeededError(Asked(place, 0, wanted))
 
     def _with_expiry(self, action: Action) -> Action:
         """ExpirationString, if it can be read, is the balance's ExpirationDate."""
@@ -122,8 +142,12 @@ class Run:
         """What is known of a destination, with what this run gives it already. Raises `TargetUnknownError`."""
         for target in self.targets:
             if target.names(asked):
-                given = sum(credit.amount for credit in self.credits if target.names(credit))
-                return replace(target, value=target.value + given)
+                balance = target.balance
+                for credit in self.credits:
+                    if target.names(credit):
+                        balance = Balance(credit.uuid, credit.balance_id) if balance is None else balance.copy()
+                        balance.value += credit.amount
+                return replace(target, balance=balance)
         raise TargetUnknownError(asked)
 
     def called(self, place: int, call: Call) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cgr_cluster.actions.definitions import TPAction, V1TPAction, action_of
+from cgr_cluster.actions.execute import zone_of
 from cgr_cluster.actions.types import ActionGroup
 from cgr_cluster.actions.wire import action_input_json, action_json
 from cgr_cluster.engine.domain import Part
@@ -71,17 +72,18 @@ def get_actions_v1(part: Part, params: str) -> list[dict[str, Any]]:
     group: ActionGroup | None = part.generation.get("actions", params)
     if group is None:
         raise server_error(not_found())
-    return [action_input_json(action) for action in group.actions]
+    zone = zone_of(part.generation)
+    return [action_input_json(action, part.now_ns, zone) for action in group.actions]
 
 
 @method("APIerSv2.GetActions")
 def get_actions(part: Part, params: AttrGetActions) -> dict[str, list[dict[str, Any]]]:
-    ids = [group_id for group_id in params.ActionIDs if group_id] or sorted(part.generation.keys("actions"))
-    ids = ids[params.Offset :]
-    if params.Limit:
-        ids = ids[: params.Limit]
+    ids = [group_id for group_id in params.ActionIDs if group_id]
+    if not params.ActionIDs:
+        ids = sorted(part.generation.keys("actions"))
+    first = max(params.Offset, 0)
     out = {}
-    for group_id in ids:
+    for group_id in ids[first : first + params.Limit] if params.Limit > 0 else ids[first:]:
         group: ActionGroup | None = part.generation.get("actions", group_id)
         if group is None:
             raise server_error(not_found())

@@ -116,7 +116,7 @@ def look_at(part: Part, asked: Target) -> Target:
         found = operations.transfer_target(account, asked.balance_type, asked.balance_id, part.now_ns)
     except ApiError as error:
         return msgspec.structs.replace(asked, refusal=error.text)
-    return msgspec.structs.replace(asked, value=0 if found is None else found.value)
+    return msgspec.structs.replace(asked, balance=found)
 
 
 @step("actions.give")
@@ -127,7 +127,7 @@ def give(part: Part, credit: Credit) -> None:
         raise ApiError("destination account not found")
     draft = stored.draft()
     balance = operations.move_in(
-        draft, credit.balance_type, credit.balance_id, credit.amount, part.now_ns, part.new_uuid
+        draft, credit.balance_type, credit.balance_id, credit.amount, part.now_ns, lambda: credit.uuid
     )
     if credit.amount < 0 and balance.value < 0 and credit.balance_id != DEFAULT_ID:
         raise ApiError("insufficient credits in destination balance")

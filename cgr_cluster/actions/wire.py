@@ -9,6 +9,7 @@ from cgr_cluster.actions.types import Action, ActionPlan, ActionTiming, ActionTr
 from cgr_cluster.events.instant import Instant
 from cgr_cluster.events.times import format_instant
 from cgr_cluster.events.values import number_text
+from cgr_cluster.rating.answers import number
 from cgr_cluster.rating.types import Timing
 
 
@@ -42,7 +43,7 @@ def filter_json(balance: BalanceFilter) -> dict[str, Any]:
         "Type": balance.type,
         "Value": _value_json(balance.value),
         "ExpirationDate": _time(balance.expiration_date),
-        "Weight": balance.weight,
+        "Weight": None if balance.weight is None else number(balance.weight),
         "DestinationIDs": balance.destination_ids,
         "RatingSubject": balance.rating_subject,
         "Categories": balance.categories,
@@ -63,7 +64,7 @@ def action_json(group_id: str, action: Action) -> dict[str, Any]:
         "ExtraParameters": action.extra_parameters,
         "Filters": list(action.filters) or None,
         "ExpirationString": action.expiration_string,
-        "Weight": action.weight,
+        "Weight": number(action.weight),
         "Balance": filter_json(action.balance),
     }
 
@@ -73,7 +74,7 @@ def set_text(ids: dict[str, bool] | None) -> str:
     return "" if ids is None else ";".join(name if included else f"!{name}" for name, included in ids.items())
 
 
-def action_input_json(action: Action) -> dict[str, Any]:
+def action_input_json(action: Action, now_ns: int, zone: str) -> dict[str, Any]:
     """The form of the input (APIerSv1.GetActions)."""
     balance = action.balance
     return {
@@ -81,7 +82,7 @@ def action_input_json(action: Action) -> dict[str, Any]:
         "BalanceId": balance.id or "",
         "BalanceUuid": balance.uuid or "",
         "BalanceType": balance.type or "",
-        "Units": units_text(balance.value),
+        "Units": units_text(balance.value, now_ns, zone),
         "ExpiryTime": action.expiration_string,
         "Filters": ";".join(action.filters),
         "TimingTags": set_text(balance.timing_ids),
@@ -93,7 +94,7 @@ def action_input_json(action: Action) -> dict[str, Any]:
         "ExtraParameters": action.extra_parameters,
         "BalanceBlocker": "true" if balance.blocker else "false",
         "BalanceDisabled": "true" if balance.disabled else "false",
-        "Weight": action.weight,
+        "Weight": number(action.weight),
     }
 
 
@@ -108,7 +109,7 @@ def trigger_json(trigger: ActionTrigger) -> dict[str, Any]:
         "ExpirationDate": format_instant(trigger.expiration_date),
         "ActivationDate": format_instant(trigger.activation_date),
         "Balance": filter_json(trigger.balance),
-        "Weight": trigger.weight,
+        "Weight": number(trigger.weight),
         "ActionsID": trigger.actions_id,
         "MinQueuedItems": trigger.min_queued_items,
         "Executed": trigger.executed,
@@ -125,7 +126,7 @@ def action_timing_json(timing: ActionTiming) -> dict[str, Any]:
         "Timing": shown,
         "ActionsID": timing.actions_id,
         "ExtraData": None,
-        "Weight": timing.weight,
+        "Weight": number(timing.weight),
     }
 
 

@@ -8,6 +8,7 @@ from cgr_cluster.attributes.process import Processed
 from cgr_cluster.attributes.types import AttributeProfile
 from cgr_cluster.events.event import CGREvent
 from cgr_cluster.events.times import format_instant
+from cgr_cluster.rating.answers import number
 
 
 def processed_json(processed: Processed, event: CGREvent) -> dict[str, Any]:
@@ -46,5 +47,5 @@ def profile_json(profile: AttributeProfile) -> dict[str, Any]:
             for attribute in profile.attributes
         ],
         "Blocker": profile.blocker,
-        "Weight": profile.weight,
+        "Weight": number(profile.weight),
     }

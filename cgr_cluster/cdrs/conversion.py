@@ -15,7 +15,7 @@ from cgr_cluster.events.json_syntax import json_error
 from cgr_cluster.events.nesting import read_json
 from cgr_cluster.events.times import format_instant, parse_time
 from cgr_cluster.events.values import bool_of, cannot_convert, duration_of, json_text, parse_float, parse_int, text_of
-from cgr_cluster.rating.answers import event_cost_json
+from cgr_cluster.rating.answers import event_cost_json, money
 from cgr_cluster.rating.event_cost_reading import event_cost_from_json
 from cgr_cluster.rating.types import EventCost
 from cgr_cluster.rpc.errors import ApiError
@@ -263,7 +263,7 @@ def cdr_json(cdr: CDR) -> dict[str, Any]:
         "Partial": cdr.partial,
         "PreRated": cdr.pre_rated,
         "CostSource": cdr.cost_source,
-        "Cost": cdr.cost_nano / NANO,
+        "Cost": money(cdr.cost_nano),
         "CostDetails": details_json(cdr.cost_details, cdr.cost_source),
     }
 
@@ -293,7 +293,7 @@ def external_json(cdr: CDR) -> dict[str, Any]:
         "Usage": format_duration(cdr.usage_ns) if cdr.tor == VOICE else str(cdr.usage_ns),
         "ExtraFields": cdr.extra_fields,
         "CostSource": cdr.cost_source,
-        "Cost": cdr.cost_nano / NANO,
+        "Cost": money(cdr.cost_nano),
         "CostDetails": json_text(details_json(cdr.cost_details, cdr.cost_source)),
         "ExtraInfo": cdr.extra_info,
         "PreRated": cdr.pre_rated,

@@ -21,6 +21,7 @@ from cgr_cluster.filters.params import (
     read_interval,
 )
 from cgr_cluster.filters.profiles import remove_profile, store_profile
+from cgr_cluster.rating.answers import number
 from cgr_cluster.rpc.errors import ApiError, not_found, require, server_error
 from cgr_cluster.rpc.owners import ANY, LEADER_RULE
 from cgr_cluster.rpc.registry import Params, method, service
@@ -89,7 +90,7 @@ def profile_json(profile: ChargerProfile) -> dict[str, Any]:
         "ActivationInterval": interval_json(profile.activation_interval),
         "RunID": profile.run_id,
         "AttributeIDs": list(profile.attribute_ids),
-        "Weight": profile.weight,
+        "Weight": number(profile.weight),
     }
 
 

@@ -65,6 +65,11 @@ class Need(Exception):  # noqa: N818 - a question, no error
         source = SOURCES[root]
         return source.read.at(source.owner(tenant, object_id), tenant, object_id)
 
+    @property
+    def result_type(self) -> Any:
+        """The type of what `ask` answers, for who packs it."""
+        return SOURCES[self.key[0]].read.result_type
+
 
 class NeedPage(Need):
     """The same for what a URL answers (`*http#`)."""

@@ -20,6 +20,7 @@ from cgr_cluster.filters.params import (
     read_interval,
 )
 from cgr_cluster.filters.profiles import remove_profile, store_profile
+from cgr_cluster.rating.answers import number
 from cgr_cluster.rpc.errors import not_found, require
 from cgr_cluster.rpc.owners import ANY, EVENT, LEADER_RULE, shared_object
 from cgr_cluster.rpc.registry import Params, method, service
@@ -132,7 +133,7 @@ def profile_json(profile: ThresholdProfile) -> dict[str, Any]:
         "MinHits": profile.min_hits,
         "MinSleep": profile.min_sleep_ns,
         "Blocker": profile.blocker,
-        "Weight": profile.weight,
+        "Weight": number(profile.weight),
         "ActionIDs": list_json(profile.action_ids),
         "Async": profile.runs_async,
         "EeIDs": list_json(profile.ee_ids),
