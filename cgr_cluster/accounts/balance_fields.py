@@ -107,10 +107,17 @@ _FLAT = {
 }  # fmt: skip
 
 
+_KEYS = {name.lower(): name for name in (*_FLAT.values(), "Value", "Factors")}
+
+
 def given_fields(flat: FlatBalance, balance: dict[str, Any] | None) -> dict[str, Any]:
-    """What is given of a balance: the flat members, and over them the Balance object. A null is not given."""
+    """What is given of a balance: the flat members, and over them the Balance object, its keys in any case. A null is not
+    given."""
     given = {name: getattr(flat, old) for old, name in _FLAT.items()}
-    given.update({name: value for name, value in (balance or {}).items() if value is not None})
+    for key, value in (balance or {}).items():
+        name = _KEYS.get(key.lower())
+        if name is not None and value is not None:
+            given[name] = value
     return {name: value for name, value in given.items() if value is not None}
 
 

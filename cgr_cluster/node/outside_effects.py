@@ -1,8 +1,8 @@
 """What actions, filters and attributes ask of the outside (20 §5.2, 5.3, 50 §4.3): mails, calls of other JSON-RPC servers,
 accounts posted to URLs, pages.
 
-Each has a time limit, so that a dead endpoint holds its thread only so long; trying again is the caller's (actions). The
-first argument is the endpoint, by which the worker bounds how many go there at once.
+Each has time limits, so that a dead endpoint, or one that never ends its answer, holds its thread only so long; trying
+again is the caller's (actions). The first argument is the endpoint, by which the worker bounds how many go there at once.
 """
 
 from __future__ import annotations
@@ -10,20 +10,26 @@ from __future__ import annotations
 import json
 import smtplib
 import socket
+import ssl
 import urllib.request
 from email.message import EmailMessage
 from http.client import HTTPException
+from time import monotonic
+from typing import Any
 
 from cgr_cluster.events.nesting import read_json
 from cgr_cluster.rpc.errors import ApiError
 
-TIMEOUT_S = 2.0
+TIMEOUT_S = 2.0  # of every wait
+LIMIT_S = 10.0  # of an answer as a whole
 MAX_ANSWER = 1 << 20  # bytes of an answer
+_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 
 def send_mail(server: str, mailer: dict[str, str], recipients: list[str], subject: str, body: str) -> None:
     """Raises ApiError with what the mail server (`host[:port]`) says. `mailer` is the section of the configuration;
-    TLS is used when the server offers it, user and password when they are set and it asks for them."""
+    TLS is used when the server offers it, user and password when they are set and it asks for them; they are not sent
+    to another machine unencrypted."""
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = mailer.get("from_address", ""), ", ".join(recipients), subject
     message.set_content(body)
@@ -32,10 +38,13 @@ def send_mail(server: str, mailer: dict[str, str], recipients: list[str], subjec
     try:
         with smtplib.SMTP(host, int(port or 25), timeout=TIMEOUT_S) as connection:
             connection.ehlo()
-            if connection.has_extn("starttls"):
-                connection.starttls()
+            encrypted = connection.has_extn("starttls")
+            if encrypted:
+                connection.starttls(context=ssl.create_default_context())
                 connection.ehlo()
             if (user or password) and connection.has_extn("auth"):
+                if not encrypted and host not in _THIS_MACHINE:
+                    raise ValueError("unencrypted connection")
                 connection.login(user, password)
             connection.send_message(message)
     except (OSError, smtplib.SMTPException, ValueError) as error:
@@ -47,7 +56,10 @@ def json_rpc(address: str, transport: str, method: str, params: str) -> str:
     ApiError: the other side's error, or why it cannot be reached."""
     request = b'{"method":%b,"params":[%b],"id":1}\n' % (json.dumps(method).encode(), params.encode())
     try:
-        answer = read_json(_post(address, request) if transport == "*http_jrpc" else _over_tcp(address, request))
+        if transport == "*http_jrpc":
+            answer = read_json(_post(address, request))
+        else:
+            answer = _over_tcp(address, request)
         error, result = answer.get("error"), answer.get("result")
     except (OSError, HTTPException, RecursionError, ValueError, AttributeError) as failure:
         raise ApiError(f"{method} at {address}: {failure}") from None
@@ -69,7 +81,7 @@ def get_page(url: str, document: str) -> str:
     Raises ApiError when it cannot be reached or refuses."""
     try:
         return _post(url, document.encode(), "GET").decode()
-    except (OSError, urllib.error.URLError, ValueError) as failure:
+    except (OSError, HTTPException, ValueError) as failure:
         raise ApiError(f"GET of {url}: {failure}") from None
 
 
@@ -77,18 +89,35 @@ def _post(url: str, document: bytes, method: str = "POST") -> bytes:
     if not url.startswith(("http://", "https://")):
         raise ValueError("address is no http or https URL")
     wanted = urllib.request.Request(url, document, {"Content-Type": "application/json"}, method=method)
+    until = monotonic() + LIMIT_S
     with urllib.request.urlopen(wanted, timeout=TIMEOUT_S) as response:
-        return bytes(response.read(MAX_ANSWER))
+        answer = bytearray()
+        while data := response.read1(65536):
+            answer += data
+            _check(answer, until)
+    return bytes(answer)
 
 
-def _over_tcp(address: str, request: bytes) -> bytes:
+def _over_tcp(address: str, request: bytes) -> Any:
+    """What a JSON-RPC server answers: one document, whether a line end follows it or not."""
     host, _, port = address.rpartition(":")
+    until = monotonic() + LIMIT_S
     with socket.create_connection((host, int(port)), timeout=TIMEOUT_S) as connection:
         connection.sendall(request)
-        answer = b""
-        while not answer.endswith(b"\n") and len(answer) < MAX_ANSWER:
-            data = connection.recv(65536)
-            if not data:
-                break
+        answer = bytearray()
+        while data := connection.recv(65536):
             answer += data
-    return answer
+            if data.rstrip().endswith(b"}"):
+                try:
+                    return read_json(bytes(answer))
+                except ValueError:
+                    pass  # it goes on
+            _check(answer, until)
+    return read_json(bytes(answer))
+
+
+def _check(answer: bytearray, until: float) -> None:
+    if len(answer) > MAX_ANSWER:
+        raise ValueError(f"answer of more than {MAX_ANSWER} bytes")
+    if monotonic() > until:
+        raise TimeoutError(f"no whole answer after {LIMIT_S:g} s")

@@ -120,6 +120,37 @@ MADE: list[tuple[dict[str, Any], str, Any, Any]] = [
             }
         ],
     ),
+    (
+        dynamic(
+            "threshold", "*tenant", "TH_<~*req.Account>", "*string:~*req.Account:<~*req.Account>", "2030-01-01T00:00:00Z", "-1",
+            "2", "1s", "true", "20", "A&B", "true", "E1&E2", "k:v",
+        ),
+        "APIerSv1.GetThresholdProfile", {"ID": "TH_1001"},
+        {
+            "Tenant": "cgrates.org", "ID": "TH_1001", "FilterIDs": ["*string:~*req.Account:1001"],
+            "ActivationInterval": {"ActivationTime": "2030-01-01T00:00:00Z", "ExpiryTime": "0001-01-01T00:00:00Z"},
+            "MaxHits": -1, "MinHits": 2, "MinSleep": 1_000_000_000, "Blocker": True, "Weight": 20,
+            "ActionIDs": ["A", "B"], "Async": True, "EeIDs": ["E1", "E2"],
+        },
+    ),
+    (
+        dynamic(
+            "attribute", "", "AT", "*any&call", "", "", "*string:~*req.X:y", "*req.Out", "*constant", "a&~*req.Account", "",
+            "30", "",
+        ),
+        "APIerSv1.GetAttributeProfile", {"ID": "AT"},
+        {
+            "Tenant": "cgrates.org", "ID": "AT", "Contexts": ["*any", "call"], "FilterIDs": [],
+            "ActivationInterval": {"ActivationTime": "0001-01-01T00:00:00Z", "ExpiryTime": "0001-01-01T00:00:00Z"},
+            "Attributes": [
+                {
+                    "FilterIDs": ["*string:~*req.X:y"], "Path": "*req.Out", "Type": "*constant",
+                    "Value": [{"Rules": "a"}, {"Rules": "1001"}],
+                }
+            ],
+            "Blocker": False, "Weight": 30,
+        },
+    ),
 ]  # fmt: skip
 
 
@@ -193,6 +224,71 @@ def test_an_object_that_was_made_stays_when_the_group_fails_later() -> None:
     assert hit(node, dynamic("destination", "D", "49"), {"Identifier": "*nope"}, event=EVENT) != ""
     assert ok(node, "APIerSv1.GetDestination", "D")["Prefixes"] == ["49"]
     assert hit(node, dynamic("destination", "D", "50"), event=EVENT) == "EXISTS"
+
+
+def threshold(node: Node, name: str, *rows: dict[str, Any]) -> None:
+    """A threshold that takes events whose T is its name."""
+    group(node, f"G_{name}", *rows)
+    profile = {"ID": name, "FilterIDs": [f"*string:~*req.T:{name}"], "MaxHits": -1, "ActionIDs": [f"G_{name}"]}
+    ok(node, "APIerSv1.SetThresholdProfile", profile)
+
+
+def event(node: Node, name: str, **fields: Any) -> Any:
+    answer = node.call("ThresholdSv1.ProcessEvent", {"ID": "e", "Event": {"T": name, **fields}})
+    node.run()
+    return answer["error"] or answer["result"]
+
+
+def hits(node: Node, name: str) -> int:
+    found: int = ok(node, "ThresholdSv1.GetThreshold", {"ID": name})["Hits"]
+    return found
+
+
+def test_a_threshold_makes_another_that_takes_the_next_event() -> None:
+    node = new_node(3)
+    group(node, "TEN", money("*topup", "10"))
+    columns = (
+        "",
+        "TH_<~*req.Account>",
+        "*string:~*req.Account:<~*req.Account>",
+        "",
+        "-1",
+        "",
+        "",
+        "",
+        "",
+        "TEN",
+        "",
+        "",
+        "",
+    )
+    threshold(node, "make", dynamic("threshold", *columns))
+    assert event(node, "make", Account="1001") == ["make"]
+    assert sorted(event(node, "make", Account="1001")) == ["TH_1001", "make"]
+    assert values(node, account="1001") == {"MAIN": 10}
+    assert event(node, "make", Account="1002") == ["make"]
+
+
+def test_thresholds_are_reset_by_actions() -> None:
+    node = new_node(3)
+    threshold(node, "counted", {"Identifier": "*log"})
+    threshold(node, "resets", {"Identifier": "*reset_threshold", "ExtraParameters": "cgrates.org:counted"})
+    threshold(node, "wrong", {"Identifier": "*reset_threshold", "ExtraParameters": "cgrates.org:nope"})
+    for _ in range(2):
+        assert event(node, "counted") == ["counted"]
+    assert hits(node, "counted") == 2
+    assert event(node, "resets") == ["resets"]
+    assert hits(node, "counted") == 0
+    assert event(node, "wrong") == "PARTIALLY_EXECUTED"
+
+
+def test_a_threshold_whose_action_sends_it_the_event_again_ends() -> None:
+    node = new_node(3)
+    again = {"Tenant": "cgrates.org", "ID": "e", "Event": {"T": "loop"}}
+    call = {"Address": "*internal", "Method": "ThresholdSv1.ProcessEvent", "Params": again}
+    threshold(node, "loop", {"Identifier": "*cgr_rpc", "ExtraParameters": json.dumps(call)})
+    assert event(node, "loop") == "PARTIALLY_EXECUTED"
+    assert 1 < hits(node, "loop") <= 8
 
 
 def test_columns_in_form_feeds_keep_their_semicolons() -> None:

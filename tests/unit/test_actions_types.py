@@ -119,11 +119,21 @@ def test_an_error_undoes_the_whole_group(failing: dict[str, Any]) -> None:
         ("*gt:~*req.BalanceMap.*sms.GetTotalValue:0", None, 11),  # no such type: no match
         ("*string:~*req.BalanceMap.*monetary.NOPE.ID:MAIN", None, 10),  # cannot be evaluated: nothing, yet OK
         ("FLTR_UNKNOWN", None, 10),
+        ("*no_type:~*req.ID:x", None, 10),
+        ("*string:~*req.ID:cgrates.org:a", None, 14),
+        ("*string:~*req.ID:cgrates.org:a;*string:~*req.Disabled:true", None, 11),  # all must pass
+        ("*notstring:~*req.Nope:x", None, 14),
+        ("*notstring:~*req.BalanceMap.*monetary.NOPE.ID:x", None, 10),
+        ("*eq:~*accounts.b.BalanceMap.*monetary[0].Value:7", None, 14),  # in another shard
+        ("*gt:~*accounts.b.BalanceMap.*monetary[0].Value:7", None, 11),
+        ("*eq:~*accounts.nobody.BalanceMap.*monetary[0].Value:7", None, 11),
+        ("*eq:~*accounts.b.Nope:7", None, 10),
     ],
 )
 def test_filters(filters: str, error: str | None, expected: float) -> None:
-    node = Node()
+    node = Node(3)
     add(node, "MAIN", 10)
+    add(node, "OTHER", 7, account="b")
     assert run(node, money("*topup", "1", Weight=1), money("*topup", "3", Filters=filters)) == error
     assert values(node) == {"MAIN": expected}
 
@@ -145,6 +155,30 @@ def test_expiry() -> None:
     node.advance(2 * SECOND)
     assert run(node, {"Identifier": "*remove_expired", "BalanceType": MONEY, "Units": "0"}) is None
     assert stored(node)["BalanceMap"] == {MONEY: []}
+
+
+def test_the_last_takes_the_place_of_an_expired_one_that_is_removed() -> None:
+    node = Node()
+    for name in "ABCDE":
+        add(node, name, 1, ExpiryTime="+1s" if name in "BD" else "")
+    node.advance(2 * SECOND)
+    assert run(node, {"Identifier": "*remove_expired", "BalanceType": "*sms", "Units": "0"}) == "PARTIALLY_EXECUTED"
+    assert run(node, money("*remove_expired", "0", "A")) == "PARTIALLY_EXECUTED"  # it has not expired
+    assert run(node, {"Identifier": "*remove_expired"}) is None
+    assert list(values(node)) == ["A", "E", "C"]
+
+
+def test_a_trigger_s_actions_read_others_too() -> None:
+    node = Node(3)
+    add(node, "MAIN", 10)
+    add(node, "OTHER", 7, account="b")
+    group(node, "LOW", money("*topup", "50", Filters="*eq:~*accounts.b.BalanceMap.*monetary[0].Value:7"))
+    low = {"ThresholdType": "*min_balance", "ThresholdValue": 3, "BalanceType": MONEY, "ActionsID": "LOW"}
+    ok(node, "APIerSv1.SetActionTrigger", {"GroupID": "T", "UniqueID": "u", "ActionTrigger": low})
+    ok(node, "APIerSv2.SetAccount", {"Account": "a", "ActionTriggerIDs": ["T"]})
+    assert run(node, money("*debit", "8")) is None
+    node.run()
+    assert values(node) == {"MAIN": 52}
 
 
 def test_a_removed_account_is_gone() -> None:
