@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
+from cgr_cluster.accounts.types import Account
 from cgr_cluster.engine import runner
 from cgr_cluster.node.node import Node
+from cgr_cluster.thresholds.types import Threshold
 from tests.simulation.crashing import (
+    TENANT,
     WORKERS,
     Prepare,
     Workload,
@@ -21,6 +24,7 @@ from tests.simulation.crashing import (
     crash_everywhere,
     flaws,
     money_nano,
+    of_kind,
     ok,
     run,
 )
@@ -251,6 +255,83 @@ def sums_to(units: float) -> Callable[[Node], bool]:
     return lambda node: sum(money_nano(node).values()) == round(units * UNIT)
 
 
+# --- thresholds --------------------------------------------------------------------------------------------------
+
+BONUS = 0.25  # what a hit of the thresholds with actions gives
+
+
+def threshold_plan(node: Node) -> None:
+    """Thresholds on different workers, on account, CDR and session events; two give a bonus, one in the background, to the
+    account of the event. The group of one of them does not exist."""
+    call_plan(node)
+    bonus = {
+        "Identifier": "*topup",
+        "BalanceType": "*monetary",
+        "Units": str(BONUS),
+        "BalanceId": "bonus",
+        "Weight": 10,
+    }
+    ok(node, "APIerSv2.SetActions", {"ActionsId": "BONUS", "Overwrite": True, "Actions": [bonus]})
+    update, cdr = "*string:~*opts.*eventType:AccountUpdate", "*string:~*opts.*eventType:CDR"
+    for name, filters, more in (
+        ("T_ACCOUNT", [update], {"ActionIDs": ["BONUS"], "Weight": 30}),
+        ("T_LATER", [update, "*gt:~*asm.BalanceSummaries.main.Value:8"], {"ActionIDs": ["BONUS"], "Async": True}),
+        ("T_CDR", [cdr, "*gte:~*accounts.<~*req.Account>.BalanceMap.*monetary[0].Value:0"], {"MinSleep": 1}),
+        ("T_NONE", [cdr], {"ActionIDs": ["NOBODY"], "MaxHits": 1, "Weight": -1}),
+        ("T_SESSION", ["*string:~*req.OriginID:c"], {"Blocker": True, "Weight": 50}),
+    ):
+        ok(node, "APIerSv1.SetThresholdProfile", {"ID": name, "FilterIDs": filters, "MaxHits": -1, **more})
+
+
+def counted(node: Node) -> list[Any]:
+    names = ok(node, "ThresholdSv1.GetThresholdIDs", {})
+    return [(name, ok(node, "ThresholdSv1.GetThreshold", {"ID": name})["Hits"]) for name in names]
+
+
+def threshold_events(node: Node) -> list[Any]:
+    retail = accounts_apart(node, 1)[0]
+    call = {"InitSession": True, "ProcessThresholds": True, "Event": event(node, Usage="30s")}
+    cdr = {"Flags": ["*rals"], "Event": event(node, CGRID="c" * 40, OriginID="d", Usage="61s")}
+    debit = {"Account": retail, "BalanceType": "*monetary", "Value": 0.5, "Balance": {"ID": "main"}}
+    own = {"ID": "e1", "Event": {"Account": retail, "OriginID": "c"}}
+    out = [
+        node.call("APIerSv1.DebitBalance", debit),
+        counted(node),  # at once: the answer says that the hit is there
+        node.call("SessionSv1.InitiateSession", call),
+        node.call("SessionSv1.TerminateSession", {"TerminateSession": True, "Event": event(node, Usage="75s")}),
+        node.call("CDRsV1.ProcessEvent", cdr),
+        node.call("ThresholdSv1.ProcessEvent", own),
+        counted(node),
+        node.call("ThresholdSv1.ResetThreshold", {"ID": "T_SESSION"}),
+        node.call("APIerSv1.RemoveThresholdProfile", {"ID": "T_CDR"}),
+    ]
+    return [*out, counted(node), shown(node)]
+
+
+def bonuses_as_counted(node: Node) -> bool:
+    """The bonuses on the accounts are the hits of the thresholds that give them, and no state is one of a profile that is
+    gone."""
+    hits = of_kind(node, "threshold", Threshold)
+    given = sum(hits[f"{TENANT}:{name}"].hits for name in ("T_ACCOUNT", "T_LATER"))
+    accounts = of_kind(node, "account", Account).values()
+    held = sum(b.value for a in accounts for b in (a.balances or {}).get("*monetary", ()) if b.id == "bonus")
+    return held == given * round(BONUS * UNIT) and f"{TENANT}:T_CDR" not in hits
+
+
+def hits_of_many(node: Node) -> list[Any]:
+    """Many events for the same thresholds under way together."""
+    first, second, _ = accounts_apart(node, 3)
+    debit = {"BalanceType": "*monetary", "Value": 0.001, "Balance": {"ID": "main"}}
+    requests: list[tuple[str, dict[str, Any]]] = []
+    for number in range(6):
+        account = (first, second)[number % 2]
+        requests.append(("APIerSv1.DebitBalance", {**debit, "Account": account}))
+        requests.append(("ThresholdSv1.ProcessEvent", {"ID": f"e{number}", "Event": {"OriginID": "c"}}))
+    answers = [node.wait(uid) for uid in [node.send(method, params) for method, params in requests]]
+    ok(node, "APIerSv1.RemoveThresholdProfile", {"ID": "T_CDR"})
+    return [*answers, counted(node)]
+
+
 def nothing(node: Node) -> None:
     pass
 
@@ -265,6 +346,7 @@ CASES: dict[str, tuple[Prepare, Workload, Callable[[Node], bool]]] = {
     "top-ups": (purses, top_ups, sums_to(15.50001)),
     "transfers between shards": (purses, transfers, sums_to(11)),
     "an *asap plan over five accounts": (asap_plan, plan_runs, sums_to(12.5)),
+    "events that thresholds count and act on": (threshold_plan, threshold_events, bonuses_as_counted),
     "a load of a folder": (nothing, load_plan, lambda node: True),
 }
 
@@ -288,9 +370,15 @@ def slowly(seed: int, prepare: Prepare, workload: Workload, crash_at: tuple[int,
     return node, answers
 
 
-@pytest.mark.parametrize("name", [*CASES, "many calls at once"])
+AT_ONCE: dict[str, tuple[Prepare, Workload, Callable[[Node], bool]]] = {
+    "many calls at once": (call_plan, all_at_once, paid_by_cdrs),
+    "many hits at once": (threshold_plan, hits_of_many, bonuses_as_counted),
+}
+
+
+@pytest.mark.parametrize("name", [*CASES, *AT_ONCE])
 def test_invariants_03_06_07_any_order_of_turns_commits_and_crashes_changes_nothing(name: str) -> None:
-    prepare, workload, balanced = CASES.get(name, (call_plan, all_at_once, paid_by_cdrs))
+    prepare, workload, balanced = (CASES | AT_ONCE)[name]
     calm, expected, events = run(prepare, workload, ())
     for seed in range(40):
         random = Random(seed)
