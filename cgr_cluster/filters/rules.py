@@ -5,11 +5,12 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 from cgr_cluster.events.expressions import Expression
 from cgr_cluster.events.rules import Value
 from cgr_cluster.events.times import parse_time
-from cgr_cluster.events.values import text_of
+from cgr_cluster.events.values import parse_bool, text_of
 from cgr_cluster.filters.paths import MISSING, compile_value, split_path
 from cgr_cluster.filters.timings import active_at
 from cgr_cluster.filters.types import Rule
@@ -29,6 +30,9 @@ _TEXT_TESTS: dict[str, Callable[[str, str], bool]] = {
     "*nisuffix": str.endswith,
     "*contains": str.__contains__,
 }
+HTTP = "*http#"
+ANY_ELEMENT = "*any"  # of `*http#` rules: the whole event
+
 _ORDER: dict[str, Callable[[int], bool]] = {
     "*lt": lambda order: order < 0,
     "*lte": lambda order: order <= 0,
@@ -49,6 +53,8 @@ def check_rule(rule: Rule, filter_id: str) -> None:
 def compile_rule(rule: Rule) -> Test:
     """The predicate of a rule. Raises the errors of check 3; an unknown type fails when the predicate is used."""
     kind = rule.type
+    if kind.startswith(HTTP):
+        return _http(rule)
     negated = kind.startswith("*not")
     base = "*" + kind[4:] if negated else kind
     build = _BUILDERS.get(base)
@@ -304,6 +310,42 @@ def _inside(address: ipaddress.IPv4Address | ipaddress.IPv6Address, network: str
         return False
 
 
+def _http(rule: Rule) -> Test:
+    """`*http#[URL]` (50 §4.3): a GET of the URL answers whether it passes. Raises what cannot be read as a boolean."""
+    url = rule.type.removeprefix(HTTP).removeprefix("[").removesuffix("]")
+    if rule.element == ANY_ELEMENT:
+        return lambda view: parse_bool(view.page(url))
+    read = _element(rule).read
+
+    def test(view: View) -> bool:
+        found = read(view)
+        if found is MISSING:
+            return False
+        pair = urlencode({rule.element: text_of(found)})
+        return parse_bool(view.page(f"{url}{'&' if '?' in url else '?'}{pair}", with_event=False))
+
+    return test
+
+
+def _listed_by(service: str, values: tuple[str, ...]) -> Callable[[str, Rule], Test]:
+    """Rules of services that list bad callers: no connection to them is built."""
+
+    def build(kind: str, rule: Rule) -> Test:
+        read = _element(rule).read
+        wrong = next((value for value in rule.values if value not in values), None)
+        text = f"NOT_CONNECTED: {service}" if wrong is None else f"invalid value for {kind[1:]} filter: <{wrong}>"
+        failure = ApiError(text)
+
+        def test(view: View) -> bool:
+            if read(view) is MISSING:
+                return False
+            raise failure
+
+        return test
+
+    return build
+
+
 _BUILDERS: dict[str, Callable[[str, Rule], Test]] = {
     **dict.fromkeys(_TEXT_TESTS, _text_rule),
     "*exists": _exists,
@@ -316,6 +358,8 @@ _BUILDERS: dict[str, Callable[[str, Rule], Test]] = {
     "*timings": _timings,
     "*ai": _activation,
     "*ipnet": _ip_network,
+    "*apiban": _listed_by("APIBan", ("*all", "*single")),
+    "*sentrypeer": _listed_by("SentryPeer", ("*ip", "*number")),
 }
 
 

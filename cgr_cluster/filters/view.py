@@ -50,11 +50,11 @@ class View:
         self.live = live
         self._random: Random | None = None
 
-    def page(self, url: str) -> str:
-        """What `url` answers to a GET with the event as its JSON document."""
+    def page(self, url: str, *, with_event: bool = True) -> str:
+        """What `url` answers to a GET, with the event as its JSON document or without one."""
         if self.live is None:
             raise ApiError("NOT_CONNECTED: *http")
-        return self.live.page(url, json_text({"*opts": self.opts, "*req": self.event}))
+        return self.live.page(url, json_text({"*opts": self.opts, "*req": self.event}) if with_event else "")
 
     @property
     def zone(self) -> str:

@@ -77,18 +77,19 @@ def post_json(url: str, document: str) -> str:
 
 
 def get_page(url: str, document: str) -> str:
-    """GET with a JSON document in its body (`*http#` of filters and attributes, 50 §4.3, 8.3); the text of the answer.
-    Raises ApiError when it cannot be reached or refuses."""
+    """GET, with a JSON document in its body or ("") without one (`*http#` of filters and attributes, 50 §4.3, 8.3); the text
+    of the answer. Raises ApiError when it cannot be reached or refuses."""
     try:
-        return _post(url, document.encode(), "GET").decode()
+        return _post(url, document.encode() or None, "GET").decode()
     except (OSError, HTTPException, ValueError) as failure:
         raise ApiError(f"GET of {url}: {failure}") from None
 
 
-def _post(url: str, document: bytes, method: str = "POST") -> bytes:
+def _post(url: str, document: bytes | None, method: str = "POST") -> bytes:
     if not url.startswith(("http://", "https://")):
         raise ValueError("address is no http or https URL")
-    wanted = urllib.request.Request(url, document, {"Content-Type": "application/json"}, method=method)
+    headers = {} if document is None else {"Content-Type": "application/json"}
+    wanted = urllib.request.Request(url, document, headers, method=method)
     until = monotonic() + LIMIT_S
     with urllib.request.urlopen(wanted, timeout=TIMEOUT_S) as response:
         answer = bytearray()
