@@ -15,7 +15,7 @@ from cgr_cluster.events.values import bool_of, int_of, text_of, texts_of
 from cgr_cluster.filters.lists import passes
 from cgr_cluster.filters.live import NOTHING_LIVE, Live
 from cgr_cluster.filters.paths import MISSING
-from cgr_cluster.filters.selection import profiles_of
+from cgr_cluster.filters.tenant_profiles import profiles_of
 from cgr_cluster.filters.view import View
 from cgr_cluster.rpc.errors import ApiError, missing, server_error
 

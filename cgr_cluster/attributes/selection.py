@@ -12,7 +12,7 @@ from cgr_cluster.attributes.values import CompiledAttribute
 from cgr_cluster.events.instant import Instant
 from cgr_cluster.filters.kinds import profile_kind
 from cgr_cluster.filters.lists import passes
-from cgr_cluster.filters.selection import TenantProfiles, profiles_of
+from cgr_cluster.filters.tenant_profiles import TenantProfiles, profiles_of
 from cgr_cluster.filters.view import View
 
 ANY_CONTEXT = "*any"

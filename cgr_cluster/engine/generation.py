@@ -8,7 +8,7 @@ decodes only what its accounts use.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from cgr_cluster.engine.codec import pack, unpack
@@ -98,6 +98,9 @@ class Table:
         marks = None if self.below is None else self.below.marks(key)
         return marks is not None and not marks & GONE
 
+    def __bool__(self) -> bool:
+        return next(iter(self), None) is not None
+
     def __len__(self) -> int:
         if self._size is None:
             size = 0 if self.below is None else self.below.live
@@ -126,6 +129,17 @@ class Table:
             else:
                 base[key] = entry
         return Table(self._kind, self.below, base)
+
+    def keys_changed_since(self, older: Table) -> list[str] | None:
+        """Keys whose objects may be others than in an older state of the table; None: they lie over different decks."""
+        if self.below is not older.below:
+            return None
+        if self is older:
+            return []
+        places: Iterable[str] = {**older._overlay, **self._overlay}
+        if self._base is not older._base:
+            places = {**older._base, **self._base, **older._overlay, **self._overlay}
+        return [key for key in places if self.own(key) is not older.own(key)]
 
     def over(self, below: KindTable | None) -> tuple[Table, list[str]]:
         """The table over another deck, and the keys of the changes that are dropped: the deck replaces or holds them."""
@@ -258,15 +272,30 @@ class Generation:
         return self._defaults
 
     def derived(self, build: Callable[[Generation], T], *kinds: str) -> T:
-        """`build(self)`, computed once. With `kinds` it is kept over generations in which these kinds do not change."""
+        """`build(self)`, computed once. With `kinds` it is kept over generations in which these kinds do not change. When they
+        do, and `build` has a method `renewed`, the next is `build.renewed(self, old, changed)` instead, with `changed`: kind
+        → keys that may be others."""
         entry = self._derived.get(build)
         if entry is None:
             tables = tuple(self._tables.get(kind) for kind in kinds)
             entry = self._previous_derived.get(build) if kinds else None
-            if entry is None or entry[0] != tables:
+            if entry is None:
                 entry = (tables, build(self))
+            elif entry[0] != tables:
+                entry = (tables, self._renewed(build, entry, kinds, tables))
             self._derived[build] = entry
-        return entry[1]
+        found: T = entry[1]
+        return found
+
+    def _renewed(
+        self, build: Callable[[Generation], T], entry: tuple[Any, Any], kinds: Sequence[str], tables: Any
+    ) -> T:
+        """What is derived from an earlier state of these kinds, brought up to date."""
+        renewed: Callable[..., T] | None = getattr(build, "renewed", None)
+        changed = None if renewed is None else _changed_keys(kinds, entry[0], tables)
+        if renewed is None or changed is None:
+            return build(self)
+        return renewed(self, entry[1], changed)
 
     def apply(self, changes: Changes, number: int) -> Generation:
         """The next generation. This one is left as it is. A change of the deck comes before all others. Raises
@@ -329,6 +358,19 @@ class Generation:
     def snapshot(self) -> Changes:
         """Everything, as changes to an empty generation."""
         return [*deck_change(self.deck), *self.own_changes()]
+
+
+def _changed_keys(
+    kinds: Sequence[str], old: Sequence[Table | None], new: Sequence[Table | None]
+) -> dict[str, list[str]] | None:
+    """Kind → keys whose objects differ between two states of these kinds' tables; None: too many to tell."""
+    out: dict[str, list[str]] = {}
+    for kind, before, after in zip(kinds, old, new, strict=True):
+        keys = (after or _EMPTY).keys_changed_since(before or _EMPTY)
+        if keys is None:
+            return None
+        out[kind] = keys
+    return out
 
 
 def deck_change(deck: Deck | None) -> Changes:

@@ -22,6 +22,7 @@ from cgr_cluster.filters.params import (
     read_interval,
 )
 from cgr_cluster.filters.profiles import unhide_changed
+from cgr_cluster.filters.tenant_profiles import profiles_of
 from cgr_cluster.filters.types import Filter, Rule
 from cgr_cluster.rpc.errors import ApiError, not_found, require, server_error
 from cgr_cluster.rpc.owners import ANY, LEADER_RULE
@@ -100,9 +101,8 @@ def users_of(generation: GenerationView, tenant: str, filter_id: str) -> dict[st
     """Index name → profile id → {} of the profiles that name a filter."""
     users: dict[str, dict[str, dict[str, Any]]] = {}
     for kind in KINDS.values():
-        for profile_id in kind.ids(generation, tenant):
-            if filter_id in kind.get(generation, tenant, profile_id).filter_ids:
-                users.setdefault(kind.user_name, {})[profile_id] = {}
+        for profile_id in profiles_of(kind, generation, tenant).users.get(filter_id, ()):
+            users.setdefault(kind.user_name, {})[profile_id] = {}
     return users
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -18,7 +18,6 @@ from cgr_cluster.rpc.errors import ApiError
 
 _VALUE_KINDS = ("*string", "*prefix", "*suffix")
 _UNINDEXED = ("~*accounts", "~*stats", "~*resources", "~*libphonenumber", "~*asm")
-ANY_KEY = "*none:*any:*any"
 
 
 class IndexSettings(msgspec.Struct, frozen=True, gc=False):
@@ -68,63 +67,91 @@ def key_text(kind: str, path: str, value: str) -> str:
     return f"{kind}:{path}" if kind == "*exists" else f"{kind}:{path}:{value}"
 
 
-class ProfileIndex:
-    """The index of one kind, tenant and context: candidates of an event."""
+Key = tuple[str, str, str]  # type, path without `~`, value
+NO_FILTERS = ""  # stands for the filter of a profile without any
+_ANY: Key = ("*none", "*any", "*any")
 
-    __slots__ = ("_probes", "always", "by_exists", "by_value", "everything", "settings")
+
+def profile_keys(
+    generation: GenerationView, tenant: str, filter_ids: Collection[str], hidden: Collection[str] = ()
+) -> list[Key]:
+    """The keys under which a profile is found; its `hidden` filters give none."""
+    if not filter_ids:
+        return [] if NO_FILTERS in hidden else [_ANY]
+    return [key for name in filter_ids if name not in hidden for key in filter_keys(generation, tenant, name)]
+
+
+class ProfileIndex:
+    """The index of one kind, tenant and context: candidates of an event. It does not change once it is in use: `changed`
+    makes another one, which shares what is the same."""
+
+    __slots__ = ("_ids", "_probes", "_tables", "settings")
 
     def __init__(self, settings: IndexSettings) -> None:
         self.settings = settings
-        self.everything: list[str] = []
-        self.always: list[str] = []
-        self.by_value: dict[tuple[str, str], dict[str, list[str]]] = {}  # (type, path) -> value -> ids
-        self.by_exists: dict[str, list[str]] = {}
+        self._ids: dict[str, None] = {}
+        self._tables: dict[tuple[str, str], dict[str, list[str]]] = {}  # (type, path) → value → ids
         self._probes: list[Probe] | None = None
 
-    def add(
-        self,
-        generation: GenerationView,
-        tenant: str,
-        profile_id: str,
-        filter_ids: Iterable[str],
-        hidden: Iterable[str] = (),
-    ) -> None:
-        """Put in a profile; its `hidden` filters give no keys ("": that of a profile without filters)."""
-        self._probes = None
-        self.everything.append(profile_id)
-        ids = tuple(filter_ids)
-        if not ids and "" not in hidden:
-            self.always.append(profile_id)
-        for filter_id in ids:
-            if filter_id in hidden:
-                continue
-            for kind, path, value in filter_keys(generation, tenant, filter_id):
-                if kind == "*exists":
-                    self.by_exists.setdefault(path, []).append(profile_id)
+    def add(self, profile_id: str, keys: Iterable[Key]) -> None:
+        """Put in a profile, while the index is made."""
+        self._ids[profile_id] = None
+        for kind, path, value in keys:
+            ids = self._tables.setdefault((kind, path), {}).setdefault(value, [])
+            if not ids or ids[-1] != profile_id:
+                ids.append(profile_id)
+
+    def changed(self, out: Iterable[tuple[str, list[Key]]], into: Iterable[tuple[str, list[Key]]]) -> ProfileIndex:
+        """The index after profiles have gone `out` of it, with the keys that they had, and others have come `into` it."""
+        new = ProfileIndex(self.settings)
+        new._ids = dict(self._ids)
+        new._tables = dict(self._tables)
+        own: set[tuple[str, str]] = set()
+
+        def table(place: tuple[str, str]) -> dict[str, list[str]]:
+            if place not in own:
+                own.add(place)
+                new._tables[place] = dict(new._tables.get(place, ()))
+            return new._tables[place]
+
+        for profile_id, keys in out:
+            new._ids.pop(profile_id, None)
+            for kind, path, value in keys:
+                ids = [one for one in table((kind, path)).get(value, ()) if one != profile_id]
+                if ids:
+                    table((kind, path))[value] = ids
                 else:
-                    self.by_value.setdefault((kind, path), {}).setdefault(value, []).append(profile_id)
+                    table((kind, path)).pop(value, None)
+        for profile_id, keys in into:
+            new._ids[profile_id] = None
+            for kind, path, value in keys:
+                ids = table((kind, path)).get(value, [])
+                if profile_id not in ids:
+                    table((kind, path))[value] = [*ids, profile_id]
+        for place in own:
+            if not new._tables[place]:
+                del new._tables[place]
+        return new
+
+    def __bool__(self) -> bool:
+        return bool(self._ids)
 
     def listed(self) -> Iterator[tuple[str, str]]:
         """(key text, profile id), as `GetFilterIndexes` lists them."""
-        for profile_id in self.always:
-            yield ANY_KEY, profile_id
-        for (kind, path), values in self.by_value.items():
+        for (kind, path), values in self._tables.items():
             for value, ids in values.items():
-                for profile_id in dict.fromkeys(ids):
+                for profile_id in ids:
                     yield key_text(kind, path, value), profile_id
-        for path, ids in self.by_exists.items():
-            for profile_id in dict.fromkeys(ids):
-                yield key_text("*exists", path, ""), profile_id
 
     def candidates(self, view: View) -> Iterable[str]:
         """Ids of the profiles that the event may belong to (50 §6.3), each once."""
         if not self.settings.indexed:
-            return self.everything
+            return self._ids
         if self._probes is None:
             self._probes = self._compile()
         if not self._probes:
-            return self.always
-        found: dict[str, None] = dict.fromkeys(self.always)
+            return ()
+        found: dict[str, None] = {}
         for probe in self._probes:
             ids = probe(view)
             if ids:
@@ -133,26 +160,36 @@ class ProfileIndex:
 
     def _compile(self) -> list[Probe]:
         """A look-up for each indexed field."""
-        settings = self.settings
         probes: list[Probe] = []
-        for (kind, path), values in self.by_value.items():
-            if kind == "*string":
-                looked_up = settings.string_fields is None or path in settings.string_fields
-            else:
-                looked_up = path in (settings.prefix_fields if kind == "*prefix" else settings.suffix_fields)
-            read = _field(path, settings.nested) if looked_up else None
+        for (kind, path), values in self._tables.items():
+            if kind in ("*none", "*exists"):
+                if kind == "*none" or path in self.settings.exists_fields:
+                    (ids,) = values.values()
+                    probes.append(lambda view, ids=ids: ids)  # type: ignore[misc]  # bound now
+                continue
+            nested = self._nested(kind, path)
+            read = None if nested is None else _field(path, nested)
             if read is not None:
                 probes.append(_probe(kind, read, values))
-        for path, ids in self.by_exists.items():
-            if path in settings.exists_fields:
-                probes.append(lambda view, ids=ids: ids)  # type: ignore[misc]  # bound now
         return probes
+
+    def _nested(self, kind: str, path: str) -> bool | None:
+        """Whether the field is looked up by its whole path (True) or as a plain name; None: it is not looked up. Fields that
+        the configuration names are looked up as they are written."""
+        settings = self.settings
+        if kind == "*string":
+            if settings.string_fields is None:
+                return settings.nested
+            fields = settings.string_fields
+        else:
+            fields = settings.prefix_fields if kind == "*prefix" else settings.suffix_fields
+        return True if path in fields else None
 
 
 Probe = Callable[[View], "list[str] | None"]
 
 
-def filter_keys(generation: GenerationView, tenant: str, filter_id: str) -> list[tuple[str, str, str]]:
+def filter_keys(generation: GenerationView, tenant: str, filter_id: str) -> list[Key]:
     """(type, path, value) of the keys of a stored or inline filter; a filter that is gone gives none: the profile's list
     then fails when it is evaluated."""
     try:

@@ -10,11 +10,10 @@ from typing import Any
 
 from cgr_cluster.engine.domain import GenerationView, Part
 from cgr_cluster.filters import profiles
-from cgr_cluster.filters.index import ANY_KEY, filter_keys, key_text
+from cgr_cluster.filters.index import key_text, profile_keys
 from cgr_cluster.filters.inline import is_inline
 from cgr_cluster.filters.kinds import ITEM_TYPES, KINDS, WITH_CONTEXT, Profile, ProfileKind
-from cgr_cluster.filters.profiles import NO_FILTERS, contexts_of
-from cgr_cluster.filters.selection import NO_CONTEXT, hidden_filters, profiles_of
+from cgr_cluster.filters.tenant_profiles import NO_CONTEXT, contexts_of, hidden_filters, profiles_of
 from cgr_cluster.rpc.errors import missing, not_found, require
 from cgr_cluster.rpc.owners import ANY, LEADER_RULE
 from cgr_cluster.rpc.registry import Params, method
@@ -171,12 +170,12 @@ def _missing_keys(generation: GenerationView, kind: ProfileKind, profile: Profil
     """(`TENANT[:CONTEXT]:KEY`, profile id) of what RemoveFilterIndexes has taken out."""
     for context in contexts_of(kind, profile):
         head = f"{profile.tenant}:{context}:" if context else f"{profile.tenant}:"
-        for filter_id in hidden_filters(generation, kind, profile.tenant, context).get(profile.id, ()):
-            if filter_id == NO_FILTERS:
-                yield f"{head}{ANY_KEY}", profile.id
-                continue
-            for key in filter_keys(generation, profile.tenant, filter_id):
-                yield f"{head}{key_text(*key)}", profile.id
+        hidden = hidden_filters(generation, kind, profile.tenant, context).get(profile.id, ())
+        if hidden:
+            present = profile_keys(generation, profile.tenant, profile.filter_ids, hidden)
+            for key in profile_keys(generation, profile.tenant, profile.filter_ids):
+                if key not in present:
+                    yield f"{head}{key_text(*key)}", profile.id
 
 
 def _declare_health(name: str, items: tuple[str, ...]) -> None:

@@ -6,18 +6,16 @@ a change puts back what the API's own index upkeep would: keys of added filters,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from cgr_cluster.engine.domain import GenerationView, Part
-from cgr_cluster.filters.index import filter_keys, rule_keys
+from cgr_cluster.filters.index import NO_FILTERS, filter_keys, rule_keys
 from cgr_cluster.filters.kinds import KINDS, Profile, ProfileKind
 from cgr_cluster.filters.lists import check_references
-from cgr_cluster.filters.selection import NO_CONTEXT, HiddenIndex, hidden_filters, hidden_key
+from cgr_cluster.filters.tenant_profiles import HiddenIndex, contexts_of, hidden_filters, hidden_key
 from cgr_cluster.filters.types import Filter
 from cgr_cluster.rpc.errors import ApiError, not_found, server_error
-
-NO_FILTERS = ""  # stands for the key of a profile without filters
 
 Hidden = dict[str, tuple[str, ...]]
 
@@ -40,12 +38,6 @@ def remove_profile(part: Part, kind: ProfileKind, tenant: str, profile_id: str) 
     unhide_added(part, kind, tenant, profile_id, None)
     part.remove_reference(kind.name, kind.key(tenant, profile_id))
     return found
-
-
-def contexts_of(kind: ProfileKind, profile: Profile | None) -> Sequence[str]:
-    if profile is None:
-        return ()
-    return (NO_CONTEXT,) if kind.contexts is None else kind.contexts(profile)
 
 
 def unhide_added(part: Part, kind: ProfileKind, tenant: str, profile_id: str, new: Profile | None) -> None:

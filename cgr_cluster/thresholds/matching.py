@@ -8,7 +8,8 @@ from cgr_cluster.engine.domain import GenerationView
 from cgr_cluster.events.event import CGREvent
 from cgr_cluster.events.values import bool_of, cannot_convert, text_of
 from cgr_cluster.filters.live import NOTHING_LIVE, Live
-from cgr_cluster.filters.selection import matching, profiles_of, until_blocker
+from cgr_cluster.filters.selection import matching, until_blocker
+from cgr_cluster.filters.tenant_profiles import profiles_of
 from cgr_cluster.filters.view import View
 from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.thresholds.types import THRESHOLDS, ThresholdProfile

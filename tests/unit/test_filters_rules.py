@@ -9,7 +9,7 @@ import pytest
 from cgr_cluster.engine.codec import pack
 from cgr_cluster.engine.generation import Generation
 from cgr_cluster.events.times import parse_rfc3339
-from cgr_cluster.filters.index import IndexSettings, ProfileIndex
+from cgr_cluster.filters.index import IndexSettings, ProfileIndex, profile_keys
 from cgr_cluster.filters.inline import parse_inline
 from cgr_cluster.filters.lists import check_filter, check_references, passes
 from cgr_cluster.filters.types import ActivationInterval, Filter, Rule
@@ -178,7 +178,7 @@ def test_broken_references_name_the_item() -> None:
 def index(settings: IndexSettings, **profiles: list[str]) -> ProfileIndex:
     out = ProfileIndex(settings)
     for name, filter_ids in profiles.items():
-        out.add(generation(), "cgrates.org", name, filter_ids)
+        out.add(name, profile_keys(generation(), "cgrates.org", filter_ids))
     return out
 
 
