@@ -20,7 +20,7 @@ from cgr_cluster.rpc.errors import ApiError
 
 Test = Callable[[View], bool]
 
-_WITHOUT_VALUES = frozenset({"*exists", "*notexists", "*niexists", "*empty", "*notempty"})
+_WITHOUT_VALUES = frozenset({"*exists", "*notexists", "*empty", "*notempty"})
 _TEXT_TESTS: dict[str, Callable[[str, str], bool]] = {
     "*string": str.__eq__,
     "*nistring": str.__eq__,
@@ -46,8 +46,10 @@ def check_rule(rule: Rule, filter_id: str) -> None:
     for text in (rule.element, *rule.values):
         if text.startswith("~") and "" in split_path(text[1:]):
             raise ApiError(f"Empty field path  for filter <{filter_id}>")
-    if rule.type in _WITHOUT_VALUES and rule.values and not (rule.type == "*notexists" and rule.values == ("",)):
-        raise ApiError(f"value of filter <{filter_id}> is not empty <{rule.values[0]}>")
+    if rule.type in _WITHOUT_VALUES:
+        for value in rule.values:
+            if value or rule.type != "*notexists":
+                raise ApiError(f"value of filter <{filter_id}> is not empty <{value}>")
 
 
 def compile_rule(rule: Rule) -> Test:
@@ -58,7 +60,7 @@ def compile_rule(rule: Rule) -> Test:
     negated = kind.startswith("*not")
     base = "*" + kind[4:] if negated else kind
     build = _BUILDERS.get(base)
-    if build is None or (negated and base in _ORDER):
+    if build is None or (negated and base not in _NEGATED):
         unknown = ApiError(f"NOT_IMPLEMENTED:{kind}")
 
         def fail(view: View) -> bool:
@@ -257,7 +259,7 @@ def _timings(kind: str, rule: Rule) -> Test:
         found = read(view)
         if found is MISSING:
             return False
-        at = parse_time(text_of(found), view.now_ns)
+        at = parse_time(text_of(found), view.now_ns, view.zone)
         for timing_id in _evaluated(values, view):
             stored = view.generation.get("timing", timing_id)
             if stored is not None and active_at(stored.timing, at):
@@ -277,12 +279,17 @@ def _activation(kind: str, rule: Rule) -> Test:
         found = read(view)
         if found is MISSING:
             return False
-        at = parse_time(text_of(found), view.now_ns).ns
-        bounds = [parse_time(value, view.now_ns) if value else None for value in _evaluated(values, view)]
-        start, end = (*bounds, None, None)[:2]
-        return (start is None or start.ns < at) and (end is None or at < end.ns)
+        at = parse_time(text_of(found), view.now_ns, view.zone).ns
+        start, end = (_bound(values, place, view) for place in (0, 1))
+        return (start is None or start < at) and (end is None or at < end)
 
     return test
+
+
+def _bound(values: list[Value], place: int, view: View) -> int | None:
+    """A bound of `*ai` in ns; None when it is not given, empty, or not to be had."""
+    text = "".join(_evaluated(values[place : place + 1], view))
+    return parse_time(text, view.now_ns, view.zone).ns if text else None
 
 
 def _ip_network(kind: str, rule: Rule) -> Test:
@@ -361,17 +368,18 @@ _BUILDERS: dict[str, Callable[[str, Rule], Test]] = {
     "*apiban": _listed_by("APIBan", ("*all", "*single")),
     "*sentrypeer": _listed_by("SentryPeer", ("*ip", "*number")),
 }
+_NEGATED = frozenset(base for base in _BUILDERS if base not in _ORDER and not base.startswith("*ni"))
 
 
 def check_compiles(rule: Rule) -> None:
     """Check 3 of 50 §5.1: values, then element, must compile."""
-    if rule.type.removeprefix("*not").removeprefix("*").removeprefix("ni") not in ("exists", "empty"):
-        for value in rule.values:
+    if rule.type not in _WITHOUT_VALUES:
+        for place, value in enumerate(rule.values):
             if rule.type in ("*regex", "*notregex"):
                 Expression(value)
             elif rule.type in ("*rsr", "*notrsr"):
                 rsr_pattern(value)
-            elif value or rule.type not in ("*ai", "*notai"):
+            elif value or place or rule.type not in ("*ai", "*notai"):
                 if not value:
                     raise ApiError("emtpy RSRParser in rule: <>")
                 compile_value(value)
