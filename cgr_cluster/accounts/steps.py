@@ -14,7 +14,7 @@ from cgr_cluster.accounts.shared_groups import joined
 from cgr_cluster.accounts.summary import summarised
 from cgr_cluster.accounts.types import Account, SharedGroupMembers
 from cgr_cluster.actions.execute import hooks_of
-from cgr_cluster.actions.publish import publish_account
+from cgr_cluster.actions.publish import publish_account, somebody_listens
 from cgr_cluster.engine.domain import Part, step
 from cgr_cluster.engine.owner import Owner
 from cgr_cluster.rating.types import AccountSummary, CallCost, CallDescriptor
@@ -48,6 +48,9 @@ def _own(part: Part, descriptor: CallDescriptor) -> Account | None:
 
 def keep(part: Part, outcome: Outcome) -> CallCost:
     """Store what a debit has changed, and send the account events that are due (20 §3.10)."""
+    if not outcome.changed or not somebody_listens(part.generation):
+        _store(part, outcome.drafts)
+        return outcome.cost
     published = [
         (outcome.drafts[account_id], part.read(Account, account_id))
         for account_id in outcome.changed

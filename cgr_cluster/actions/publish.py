@@ -13,6 +13,7 @@ from cgr_cluster.events.instant import Instant
 from cgr_cluster.rating.answers import account_summary_json
 from cgr_cluster.thresholds.handing_over import hand_over
 from cgr_cluster.thresholds.matching import ACCOUNT_UPDATE, EVENT_TYPE, any_thresholds
+from cgr_cluster.thresholds.types import THRESHOLDS
 
 
 def publish_account(
@@ -21,13 +22,18 @@ def publish_account(
     """Send the account's event. `spawn` is how the part leaves tasks behind. `before`: the account before the change (None:
     it did not exist), for the Initial values. `hops`: length of the chain of actions and events that led here."""
     generation = part.generation
-    if not generation.derived(_thresholds_connected, "config") or not any_thresholds(generation, account.tenant):
+    if not somebody_listens(generation) or not any_thresholds(generation, account.tenant):
         return
     hand_over(part, spawn, account_event(part, account, before), hops)
 
 
-def _thresholds_connected(generation: GenerationView) -> bool:
-    return bool(generation.config("rals").get("thresholds_conns"))
+def somebody_listens(generation: GenerationView) -> bool:
+    """Whether account events go anywhere: a service is connected, and has profiles."""
+    return generation.derived(_somebody_listens, "config", THRESHOLDS.name)
+
+
+def _somebody_listens(generation: GenerationView) -> bool:
+    return bool(generation.config("rals").get("thresholds_conns")) and bool(generation.keys(THRESHOLDS.name))
 
 
 def account_event(part: Part, account: Account, before: Account | None) -> CGREvent:

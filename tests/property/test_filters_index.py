@@ -73,7 +73,7 @@ def shown(found: TenantProfiles) -> Any:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.sampled_from([THRESHOLDS, ATTRIBUTES]), changes, st.lists(events, max_size=3), st.booleans())
 def test_an_index_that_is_kept_up_is_one_that_is_made_anew(
     kind: ProfileKind, steps: list[list[Any]], asked: list[dict[str, Any]], every: bool
@@ -95,7 +95,7 @@ def test_an_index_that_is_kept_up_is_one_that_is_made_anew(
         assert shown(profiles_of(kind, older, TENANT)) == expected
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.dictionaries(st.sampled_from(NAMES), st.lists(rules, max_size=3)), events)
 def test_the_index_finds_what_a_walk_over_all_profiles_finds(
     wanted: dict[str, list[str]], fields: dict[str, Any]
