@@ -27,11 +27,11 @@ def compute(kind: str, texts: list[str], now_ns: int, zone: str) -> str:
     if isinstance(first, Instant) and kind in ("*sum", "*difference"):
         return text_of(_move(kind, first, others))
     if isinstance(first, Duration) and kind in ("*sum", "*difference"):
-        return text_of(Duration(_fold(kind, int(first), [_as_duration(other) for other in others])))
+        return text_of(Duration(_in_64_bits(_fold(kind, int(first), [_as_duration(other) for other in others]))))
     if isinstance(first, float):
         return text_of(_fold(kind, first, [_as_number(other) for other in others]))
     if isinstance(first, int) and not isinstance(first, bool | Duration):
-        return text_of(_fold(kind, first, [_as_integer(other) for other in others]))
+        return text_of(_in_64_bits(_fold(kind, first, [_as_integer(other) for other in others])))
     if kind == "*sum":
         return ""
     raise ApiError("unsupported type")
@@ -51,6 +51,12 @@ def _fold(kind: str, total: Any, others: list[Any]) -> Any:
             raise ApiError("division by zero")
         else:
             total = abs(total) // abs(other) * (1 if (total < 0) == (other < 0) else -1)
+    return total
+
+
+def _in_64_bits(total: int) -> int:
+    if not -(1 << 63) <= total < 1 << 63:
+        raise ApiError("value out of range")
     return total
 
 

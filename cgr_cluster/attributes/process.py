@@ -27,6 +27,10 @@ IGNORE_FILTERS = "*attrProfileIgnoreFilters"
 DEFAULT_CONTEXT = "*default"
 TO_FILL = "*attributes"  # a field that holds this text must be given another value
 REMOVE = "*remove"
+MAX_RUNS = 1000  # process runs of one event, whatever its options say
+MAX_TEXT = (
+    1 << 20
+)  # characters that an attribute may make: runs that append a field to itself would double it each time
 
 
 class Processed(msgspec.Struct, gc=False):
@@ -99,6 +103,8 @@ def _run(
     view = View(generation, now_ns, event.tenant, event.event, opts, variables=variables, tenant_path=True, live=live)
     out: Processed | None = None
     for run in range(1, process_runs + 1):
+        if run > MAX_RUNS:
+            raise ApiError(f"more than {MAX_RUNS} process runs of attributes")
         variables["*processRuns"] = run
         left_out = {name for name, count in used.items() if profile_runs and count >= profile_runs} if used else set()
         left_out.update(matched[-1:])
@@ -158,19 +164,21 @@ def _apply(chosen: CompiledProfile, view: View, out: Processed) -> None:
     for attribute in chosen.attributes:
         if attribute.filter_ids and not passes(view, attribute.filter_ids):
             continue
-        text = attribute.constant if attribute.constant is not None else attribute.make(view)
         path = attribute.path
+        text = attribute.constant if attribute.constant is not None else attribute.make(view)
+        if attribute.old is not None and text != REMOVE:
+            old = attribute.old.read(view)
+            text = text if old is MISSING else text_of(old) + text
+        if len(text) > MAX_TEXT:
+            raise ApiError(f"attribute {path} of {chosen.shown} makes more than {MAX_TEXT} characters")
         if path not in out.altered:
             out.altered.append(path)
         if path == "*tenant":
             event.tenant = event.tenant + text if attribute.composed else text
         elif text == REMOVE:
             _remove(event, view, path)
-        elif attribute.old is None:
-            _set(event, view, path, text)
         else:
-            old = attribute.old.read(view)
-            _set(event, view, path, text if old is MISSING else text_of(old) + text)
+            _set(event, view, path, text)
 
 
 def _fields(event: CGREvent, view: View, root: str) -> dict[str, Any] | None:

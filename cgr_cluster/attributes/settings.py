@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from cgr_cluster.engine.domain import GenerationView
+from cgr_cluster.events.values import text_of
 
 
 class AttributeSettings(msgspec.Struct, frozen=True, gc=False):
@@ -24,7 +25,7 @@ def _read(generation: GenerationView) -> AttributeSettings:
     opts = config.get("opts") or {}
     return AttributeSettings(
         bool(config.get("any_context", True)),
-        tuple(opts.get("*profileIDs") or ()),
+        tuple(text_of(name) for name in opts.get("*profileIDs") or ()),
         int(opts.get("*processRuns", 1)),
         int(opts.get("*profileRuns", 0)),
         bool(opts.get("*profileIgnoreFilters", False)),

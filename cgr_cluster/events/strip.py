@@ -68,7 +68,6 @@ def _bytes(sides: tuple[bool, bool] | None, amount: int) -> Callable[[bytes], by
 def _characters(sides: tuple[bool, bool] | None, chars: bytes, amount: list[str]) -> Callable[[bytes], bytes]:
     """All characters of the set at the ends; with an amount the text so many times over, once, where it is."""
     times = _amount(amount[0]) if amount else None
-    wanted = chars * max(times or 0, 0)
     among = chars.decode()
 
     def apply(text: bytes) -> bytes:
@@ -77,6 +76,9 @@ def _characters(sides: tuple[bool, bool] | None, chars: bytes, amount: list[str]
             whole = text.decode()
             whole = whole.lstrip(among) if start else whole
             return (whole.rstrip(among) if end else whole).encode()
+        if times <= 0 or len(chars) * times > len(text):
+            return text
+        wanted = chars * times
         if start:
             text = text.removeprefix(wanted)
         return text.removesuffix(wanted) if end else text

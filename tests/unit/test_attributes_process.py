@@ -273,6 +273,18 @@ def test_own_variables_last_over_the_runs() -> None:
     assert altered(reference, {}, {"*attrProcessRuns": 2}) == {"B": "x"}
 
 
+def test_runs_and_texts_are_bounded() -> None:
+    reference = world(*marks("A", weight=2), *marks("B", weight=1))
+    assert (
+        altered(reference, {}, {"*attrProcessRuns": 10**15})
+        == "SERVER_ERROR: more than 1000 process runs of attributes"
+    )
+    double = Attribute("*req.X", "*composed", ("~*req.X",))
+    reference = world(profile("A", double, weight=2), profile("B", double, weight=1))
+    error = "SERVER_ERROR: attribute *req.X of cgrates.org:A makes more than 1048576 characters"
+    assert altered(reference, {"X": "x"}, {"*attrProcessRuns": 500}) == error
+
+
 # --- fields to be filled (8.2 step 3) ------------------------------------------------------------------------------
 
 

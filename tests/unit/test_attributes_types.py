@@ -92,6 +92,8 @@ def result(kind: str, *rules: str, **more: Any) -> Any:
         ("*multiply", ("10", "1.19"), "SERVER_ERROR: cannot convert field: 1.19 to int"),
         ("*multiply", ("10.0", "1.19"), "11.899999999999999"),
         ("*multiply", ("~*req.Half", "~*req.Half"), "2.25"),
+        ("*multiply", ("9223372036854775807", "2"), "SERVER_ERROR: value out of range"),
+        ("*sum", ("2562047h", "2562047h"), "SERVER_ERROR: value out of range"),
         ("*multiply", ("1m", "2"), "SERVER_ERROR: unsupported type"),
         ("*multiply", ("~*req.T", "2"), "SERVER_ERROR: unsupported type"),
         ("*divide", ("7", "2"), "3"),
