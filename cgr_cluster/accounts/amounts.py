@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from cgr_cluster.engine.domain import GenerationView
 from cgr_cluster.events.amounts import GRAINS, NANO
 
 MONETARY = "*monetary"
@@ -19,7 +20,6 @@ MMS = "*mms"
 GENERIC = "*generic"
 
 NANO_PER_GRAIN = NANO // GRAINS
-SYSTEM_ROUNDING = 10_000  # nano: adding and subtracting money rounds to 5 decimals
 
 
 def scale_of(balance_type: str) -> int:
@@ -34,9 +34,25 @@ def half_up(amount: int, step: int) -> int:
     return (amount + step // 2) // step * step
 
 
-def round_system(balance_type: str, value: int) -> int:
-    """The system rounding of a balance after an addition (5 decimals). Unit balances are at that grain already."""
-    return half_up(value, SYSTEM_ROUNDING) if balance_type == MONETARY else value
+def system_rounding(generation: GenerationView) -> int:
+    """What adding to and subtracting from a balance rounds to (`general.rounding_decimals`, mostly 5): 10^-9 of its unit."""
+    return generation.derived(_system_rounding, "config")
+
+
+def _system_rounding(generation: GenerationView) -> int:
+    decimals = int(generation.config("general").get("rounding_decimals", 5))
+    return int(10 ** (9 - decimals))
+
+
+def grains_rounded(balance_type: str, rounding: int) -> int:
+    """A system rounding in grains of a balance type: what is finer than the grain rounds to the grain."""
+    return rounding if balance_type == MONETARY else max(1, rounding // NANO_PER_GRAIN)
+
+
+def round_system(balance_type: str, value: int, rounding: int) -> int:
+    """A balance's value after an addition, rounded half up."""
+    step = rounding if balance_type == MONETARY else grains_rounded(balance_type, rounding)
+    return half_up(value, step) if value % step else value
 
 
 def to_grain(balance_type: str, nano: int) -> int:

@@ -104,7 +104,7 @@ def _old_balance(balance_type: str, balance: Balance) -> dict[str, Any]:
 def _old_trigger(trigger: ActionTrigger) -> dict[str, Any]:
     wanted = trigger.balance
     return {
-        "Id": trigger.unique_id,
+        "Id": trigger.id,
         "ThresholdType": trigger.threshold_type,
         "ThresholdValue": number_json("*monetary", trigger.threshold_nano),
         "Recurrent": trigger.recurrent,
@@ -126,11 +126,12 @@ def _old_trigger(trigger: ActionTrigger) -> dict[str, Any]:
     }
 
 
-def _old_counted(balance_type: str, value: int, wanted: BalanceFilter) -> dict[str, Any]:
+def _old_counted(wanted: BalanceFilter) -> dict[str, Any]:
+    """A counter is shown by its filter: its count is not in this shape."""
     return {
         "Uuid": wanted.uuid or "",
         "Id": wanted.id or "",
-        "Value": number_json(balance_type, value),
+        "Value": 0 if wanted.value is None else number_json("*monetary", wanted.value.static_nano),
         "ExpirationDate": _time(wanted.expiration_date),
         "Weight": number(wanted.weight or 0),
         "DestinationIds": _ids(wanted.destination_ids),
@@ -153,7 +154,7 @@ def old_account_json(account: Account) -> dict[str, Any]:
             if balances
         },
         "UnitCounters": [
-            {"BalanceType": kind, "Balances": [_old_counted(kind, one.value, one.filter) for one in counter.counters]}
+            {"BalanceType": kind, "Balances": [_old_counted(one.filter) for one in counter.counters]}
             for kind, counters in (account.unit_counters or {}).items()
             for counter in counters
         ],

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from cgr_cluster.accounts.amounts import MONETARY, NANO_PER_GRAIN, SYSTEM_ROUNDING, VOICE, round_system
+from cgr_cluster.accounts.amounts import MONETARY, NANO_PER_GRAIN, VOICE, round_system, system_rounding
 from cgr_cluster.accounts.debit_pass import DebitPass
 from cgr_cluster.accounts.hooks import Consumption, HookOf, Subject
 from cgr_cluster.accounts.ledger import Drafts, Ledger, MembersOf, Payer, ReadAccount
@@ -28,7 +28,6 @@ from cgr_cluster.rating.types import AccountSummary, BalanceInfo, CallCost, Call
 from cgr_cluster.rpc.errors import ApiError
 
 UNLIMITED = -1  # the maximum usage of an account that may go below zero
-_MOST_ROUNDED = SYSTEM_ROUNDING // 2  # by one subtraction from a balance
 
 
 class Setting(msgspec.Struct, gc=False):
@@ -102,7 +101,7 @@ def max_debit(setting: Setting, account: Account | None, descriptor: CallDescrip
     index_ns = max(descriptor.duration_index_ns, asked)
     payment = payment_of(setting.generation, usable_account, descriptor, setting.now_ns, descriptor.time_end, index_ns)
     if payment is not None:
-        return _paid(usable_account, descriptor, payment)
+        return _paid(setting, usable_account, descriptor, payment)
     if usable_account.allow_negative:
         return _debit(setting, usable_account, descriptor, descriptor.time_end, index_ns, False)
     dry = _dry_pass(setting, usable_account, descriptor, index_ns)
@@ -205,7 +204,7 @@ def empty_cost(descriptor: CallDescriptor, account: Account) -> CallCost:
 def _dry_pass(
     setting: Setting, account: Account, descriptor: CallDescriptor, index_ns: int
 ) -> tuple[DebitPass, Ledger]:
-    ledger = Ledger(account, setting.read, setting.new_uuid, None)
+    ledger = Ledger(account, setting.read, setting.new_uuid, None, system_rounding(setting.generation))
     run = DebitPass(setting.generation, descriptor, ledger, descriptor.time_end, index_ns, dry=True, negative=False)
     run.run(setting.members_of, setting.seed)
     return run, ledger
@@ -222,28 +221,31 @@ def _debit(
     if not dry:
         payment = payment_of(setting.generation, account, descriptor, setting.now_ns, end, index_ns)
         if payment is not None:
-            return _paid(account, descriptor, payment)
-    ledger = Ledger(account, setting.read, setting.new_uuid, None if dry else setting.hook_of)
+            return _paid(setting, account, descriptor, payment)
+    ledger = Ledger(
+        account, setting.read, setting.new_uuid, None if dry else setting.hook_of, system_rounding(setting.generation)
+    )
     negative = not descriptor.deny_negative_account
     run = DebitPass(setting.generation, descriptor, ledger, end, index_ns, dry=dry, negative=negative)
     run.run(setting.members_of, setting.seed)
     return _finished(setting, account, descriptor, run, ledger, dry)
 
 
-def _paid(account: Account, descriptor: CallDescriptor, payment: Payment) -> Outcome:
+def _paid(setting: Setting, account: Account, descriptor: CallDescriptor, payment: Payment) -> Outcome:
     """The outcome of a debit that one balance pays."""
     before = payment.balance.value
     draft, balance = drafted(account, payment.balance)
     balance.value = payment.values[-1]
     total = pay(account.id, payment)
-    assert abs(before - total - balance.value) <= _MOST_ROUNDED * len(payment.values), "money conserved"
+    rounding = system_rounding(setting.generation)
+    assert abs(before - total - balance.value) <= rounding // 2 * len(payment.values), "money conserved"
     spans = payment.rated
     if len(spans) > 1 or len(spans[0].increments) > 1:
         spans = compress(spans)
     if descriptor.perform_rounding:
 
         def take(info: BalanceInfo, difference: int) -> None:
-            balance.value = round_system(MONETARY, balance.value - difference)
+            balance.value = round_system(MONETARY, balance.value - difference, rounding)
 
         total += _round_spans(spans, take)
     return Outcome(

@@ -180,7 +180,7 @@ class DebitPass:
         wanted = max(1, -(-length // step_ns))
         if is_unit and payer.type != MONETARY:
             factor = self._factor(payer)
-            consumed = amount = units_of(step_ns, factor)
+            consumed = amount = units_of(step_ns, factor, self._ledger.rounding)
             tor = self._tor
         else:
             factor = 1.0
@@ -331,7 +331,10 @@ class DebitPass:
     ) -> int:
         balance = payer.balance
         factor = self._factor(payer)
-        amount = units_of(duration_ns, factor) if payer.type != MONETARY else duration_ns * NANO
+        if payer.type == MONETARY:
+            amount = duration_ns * NANO
+        else:
+            amount = units_of(duration_ns, factor, self._ledger.rounding)
         if balance.value < amount:
             return 0
         unit_part = Consumption(self._tor, amount, balance, payer.type, amount)

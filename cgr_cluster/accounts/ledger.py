@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from cgr_cluster.accounts.amounts import MONETARY, SYSTEM_ROUNDING, exact_factor, round_system
+from cgr_cluster.accounts.amounts import MONETARY, exact_factor, grains_rounded, round_system
 from cgr_cluster.accounts.expiry import remove_expired
 from cgr_cluster.accounts.hooks import HookOf, TriggerHook
 from cgr_cluster.accounts.types import DEFAULT_ID, Account, Balance
@@ -40,30 +40,32 @@ def groups_of(account: Account) -> dict[str, None]:
     }
 
 
-def affordable(balance_type: str, value: int, amount: int) -> int:
-    """How many times `amount` (> 0) can be taken while the value covers it. The first subtraction rounds a money value of
-    more than 5 decimals (20 §1)."""
+def affordable(balance_type: str, value: int, amount: int, rounding: int) -> int:
+    """How many times `amount` (> 0) can be taken while the value covers it. The first subtraction rounds a value that has
+    more decimals than the system `rounding` leaves (20 §1)."""
     if value < amount:
         return 0
-    if balance_type == MONETARY and value % SYSTEM_ROUNDING:
-        return 1 + max(0, round_system(balance_type, value - amount)) // amount
+    if value % grains_rounded(balance_type, rounding):
+        return 1 + max(0, round_system(balance_type, value - amount, rounding)) // amount
     return value // amount
 
 
-def units_of(duration_ns: int, factor: float) -> int:
-    """Duration x factor in 10^-5 units, rounded up (20 §3.5)."""
+def units_of(duration_ns: int, factor: float, rounding: int) -> int:
+    """Duration x factor in 10^-5 units, rounded up to the system `rounding` (20 §3.5)."""
     if factor == 1.0:
         return duration_ns * GRAINS
     exact = exact_factor(factor)
-    return -(-duration_ns * GRAINS * exact.numerator // exact.denominator)
+    step = grains_rounded("", rounding)
+    return -(-duration_ns * GRAINS * exact.numerator // (exact.denominator * step)) * step
 
 
 class Drafts:
     """Working copies of the accounts that one request touches; all are of one shard."""
 
-    __slots__ = ("_hook_of", "_hooks", "_read", "drafts", "money_taken_nano", "touched")
+    __slots__ = ("_hook_of", "_hooks", "_read", "drafts", "money_taken_nano", "rounding", "touched")
 
-    def __init__(self, read: ReadAccount, hook_of: HookOf | None) -> None:
+    def __init__(self, read: ReadAccount, hook_of: HookOf | None, rounding: int) -> None:
+        self.rounding = rounding  # the system rounding (amounts.py)
         self.drafts: dict[str, Account] = {}
         self.touched: dict[str, None] = {}  # ids of accounts of which a balance was changed
         self.money_taken_nano = 0  # by `take` from `*monetary` balances
@@ -121,7 +123,7 @@ class Drafts:
         """Take `count` times `amount` (the balance's grain; negative: give). Taking 0 rounds too (20 §1)."""
         balance = payer.balance
         total = amount * count
-        left = round_system(payer.type, balance.value - total)
+        left = round_system(payer.type, balance.value - total, self.rounding)
         if left != balance.value:
             balance.value = left
             self.touched[payer.owner.id] = None
@@ -145,8 +147,10 @@ class Ledger(Drafts):
 
     __slots__ = ("_new_uuid", "own", "stored")
 
-    def __init__(self, own: Account, read: ReadAccount, new_uuid: Callable[[], str], hook_of: HookOf | None) -> None:
-        super().__init__(read, hook_of)
+    def __init__(
+        self, own: Account, read: ReadAccount, new_uuid: Callable[[], str], hook_of: HookOf | None, rounding: int
+    ) -> None:
+        super().__init__(read, hook_of, rounding)
         self.stored = own
         self.own = own.draft()
         self.drafts[own.id] = self.own

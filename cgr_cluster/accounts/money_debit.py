@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from cgr_cluster.accounts.amounts import MONETARY
+from cgr_cluster.accounts.amounts import MONETARY, system_rounding
 from cgr_cluster.accounts.debit import Outcome, Setting, take_counted, usable
 from cgr_cluster.accounts.expiry import removes_expired
 from cgr_cluster.accounts.hooks import Subject
@@ -23,7 +23,9 @@ def debit_money(
     answer. Raises as a debit does; a dry run keeps nothing."""
     found = usable(account, setting.generation, descriptor)
     dry = descriptor.dry_run
-    ledger = Ledger(found, setting.read, setting.new_uuid, None if dry else setting.hook_of)
+    ledger = Ledger(
+        found, setting.read, setting.new_uuid, None if dry else setting.hook_of, system_rounding(setting.generation)
+    )
     at = descriptor.time_start
     own = useful(setting.generation, ledger.own, MONETARY, descriptor.category, descriptor.destination, at.ns)
     payers = expanded(
@@ -43,7 +45,7 @@ def debit_money(
         if left <= 0:
             break
         if payer.balance.value > 0 and active(payer.balance, at):
-            given = min(left, _payable(payer, left, prices, rated is not None))
+            given = min(left, _payable(ledger, payer, left, prices, rated is not None))
             if given:
                 take_counted(ledger, payer, given, subject)
                 left -= given
@@ -67,14 +69,14 @@ def debit_money(
     return Outcome(cost, {account_id: ledger.drafts[account_id] for account_id in ids}, list(changed))
 
 
-def _payable(payer: Payer, left: int, prices: list[list[int]], by_increments: bool) -> int:
+def _payable(ledger: Ledger, payer: Payer, left: int, prices: list[list[int]], by_increments: bool) -> int:
     """What a balance can give of `left`; of rated increments, those in order that it covers, which are used up."""
     value = payer.balance.value
     if value >= left or not by_increments:
         return value
     given = 0
     for price in prices:
-        count = min(price[1], affordable(payer.type, value - given, price[0]))
+        count = min(price[1], affordable(payer.type, value - given, price[0], ledger.rounding))
         given += count * price[0]
         price[1] -= count
         if price[1]:

@@ -7,7 +7,7 @@ own subjects, caps, triggers, expired balances, not enough money) is left to the
 
 from __future__ import annotations
 
-from cgr_cluster.accounts.amounts import GENERIC, MONETARY, SYSTEM_ROUNDING, VOICE, half_up
+from cgr_cluster.accounts.amounts import GENERIC, MONETARY, VOICE, round_system, system_rounding
 from cgr_cluster.accounts.ledger import affordable
 from cgr_cluster.accounts.matching import useful
 from cgr_cluster.accounts.types import Account, Balance
@@ -83,6 +83,7 @@ def payment_of(
     if balance is None:
         return None
     rated = rate(generation, descriptor, end=end, duration_index_ns=index_ns)
+    rounding = system_rounding(generation)
     value = left = balance.value
     values: list[int] = []
     fee_nano: int | None = None
@@ -91,7 +92,7 @@ def payment_of(
         left -= fee_nano
         if left < 0:
             return None
-        value = _rounded(value - fee_nano)
+        value = round_system(MONETARY, value - fee_nano, rounding)
         values.append(value)
     for span in rated:
         asked = span.increments[0]
@@ -104,16 +105,11 @@ def payment_of(
                 return None
             count = asked.compress_factor
             left -= cost * count
-            if left < 0 or affordable(MONETARY, value, cost) < count:
+            if left < 0 or affordable(MONETARY, value, cost, rounding) < count:
                 return None
-        value = _rounded(value - cost * asked.compress_factor)
+        value = round_system(MONETARY, value - cost * asked.compress_factor, rounding)
         values.append(value)
     return Payment(balance, fee_nano, rated, values)
-
-
-def _rounded(value: int) -> int:
-    """The system rounding of money; nearly always there is nothing to round."""
-    return half_up(value, SYSTEM_ROUNDING) if value % SYSTEM_ROUNDING else value
 
 
 def drafted(account: Account, balance: Balance) -> tuple[Account, Balance]:

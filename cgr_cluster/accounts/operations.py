@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cgr_cluster.accounts.amounts import MONETARY, SYSTEM_ROUNDING, half_up, round_system, to_grain
+from cgr_cluster.accounts.amounts import round_system, to_grain
 from cgr_cluster.accounts.types import DEFAULT_ID, Account, Balance, IdSet
 from cgr_cluster.actions.types import BalanceFilter
 from cgr_cluster.rpc.errors import ApiError, not_found
@@ -88,12 +88,13 @@ def add_amount(
     amount_nano: int,
     now_ns: int,
     new_uuid: NewUuid,
+    rounding: int,
     *,
     reset: bool = False,
     reset_negative: bool = False,
 ) -> list[Balance]:
     """`*topup` (positive amount) and `*debit` (negative): add to every matching balance of `wanted.type`, or make one
-    (20 §4.1). `reset`: matching ones are set to 0 first; `reset_negative`: those below 0."""
+    (20 §4.1). `rounding`: the system rounding (amounts.py). `reset`: matching ones are set to 0 first; `reset_negative`: those below 0."""
     balance_type = wanted.type or ""
     amount = to_grain(balance_type, amount_nano)
     changed = []
@@ -102,7 +103,7 @@ def add_amount(
         if not balance.expired(now_ns) and matches(wanted, balance):
             if reset or (reset_negative and balance.value < 0):
                 balance.value = 0
-            balance.value = round_system(balance_type, balance.value + amount)
+            balance.value = round_system(balance_type, balance.value + amount, rounding)
             changed.append(balance)
     if changed:
         return changed
@@ -110,7 +111,7 @@ def add_amount(
         made = Balance(new_uuid(), DEFAULT_ID)
     else:
         made = balance_from(wanted, new_uuid())
-    made.value = round_system(balance_type, amount)
+    made.value = round_system(balance_type, amount, rounding)
     balances.append(made)
     return [made]
 
@@ -202,7 +203,7 @@ def transfer_target(account: Account, balance_type: str, balance_id: str, now_ns
 
 def transfer_amount(
     balance_type: str, units_nano: int, reference_nano: int | None, source_value: int, source_id: str,
-    target_value: int, target_id: str,
+    target_value: int, target_id: str, rounding: int,
 ) -> int:  # fmt: skip
     """What moves from source to target, in the type's grain (negative: back). With a reference value: what the target
     lacks to it. Raises ApiError when it is 0 or more than the giving balance has, unless that is `*default`."""
@@ -210,8 +211,7 @@ def transfer_amount(
         amount = to_grain(balance_type, units_nano)
     else:
         amount = to_grain(balance_type, reference_nano) - target_value
-    if balance_type == MONETARY:
-        amount = half_up(amount, SYSTEM_ROUNDING)  # both sides round to it; so both move by the same
+    amount = round_system(balance_type, amount, rounding)  # both sides round to it; so both move by the same
     if amount == 0:
         raise refused("transfer amount is missing or 0")
     if source_id != DEFAULT_ID and amount > source_value:
@@ -221,18 +221,18 @@ def transfer_amount(
     return amount
 
 
-def move_out(balance: Balance, balance_type: str, amount: int) -> None:
+def move_out(balance: Balance, balance_type: str, amount: int, rounding: int) -> None:
     """Take a transfer's amount from its source."""
-    balance.value = round_system(balance_type, balance.value - amount)
+    balance.value = round_system(balance_type, balance.value - amount, rounding)
 
 
 def move_in(
-    account: Account, balance_type: str, balance_id: str, amount: int, now_ns: int, new_uuid: NewUuid
+    account: Account, balance_type: str, balance_id: str, amount: int, now_ns: int, new_uuid: NewUuid, rounding: int
 ) -> Balance:
     """Give a transfer's amount to its target, which is made (with its ID only) when absent."""
     balance = transfer_target(account, balance_type, balance_id, now_ns)
     if balance is None:
         balance = Balance(new_uuid(), balance_id)
         list_of(account, balance_type).append(balance)
-    balance.value = round_system(balance_type, balance.value + amount)
+    balance.value = round_system(balance_type, balance.value + amount, rounding)
     return balance

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cgr_cluster.accounts.amounts import GENERIC, MONETARY, VOICE
+from cgr_cluster.accounts.amounts import GENERIC, MONETARY, VOICE, system_rounding
 from cgr_cluster.accounts.debit import Setting, take_counted
 from cgr_cluster.accounts.expiry import removes_expired
 from cgr_cluster.accounts.hooks import Consumption, Subject
@@ -20,7 +20,7 @@ from cgr_cluster.rating.types import CallDescriptor, Increment, UnitInfo
 def refund_increments(setting: Setting, descriptor: CallDescriptor) -> dict[str, Account]:
     """Give the descriptor's increments back, to the accounts that they name. Answers the drafts to store. Counters go
     back by the same amounts, and triggers are evaluated, increment by increment."""
-    drafts = Drafts(setting.read, setting.hook_of)
+    drafts = Drafts(setting.read, setting.hook_of, system_rounding(setting.generation))
     subject = Subject(descriptor.category, descriptor.destination)
     counted: dict[str, None] = {}
     for increment in descriptor.increments:
@@ -37,7 +37,7 @@ def refund_increments(setting: Setting, descriptor: CallDescriptor) -> dict[str,
 def refund_rounding(setting: Setting, descriptor: CallDescriptor) -> dict[str, Account]:
     """Take the Cost of each increment (negative: give it) from the money balance that it names. Answers the drafts to
     store."""
-    drafts = Drafts(setting.read, setting.hook_of)
+    drafts = Drafts(setting.read, setting.hook_of, system_rounding(setting.generation))
     subject = Subject(descriptor.category, descriptor.destination)
     counted: dict[str, None] = {}
     for increment in descriptor.increments:
@@ -72,7 +72,7 @@ def _returned(
         if payer.type == MONETARY:
             amount = increment.duration_ns * NANO
         else:
-            amount = units_of(increment.duration_ns, info.unit.factor)
+            amount = units_of(increment.duration_ns, info.unit.factor, drafts.rounding)
         parts.append((payer, Consumption(counted_type, -amount, payer.balance, payer.type, -amount)))
     if info.monetary is not None and info.monetary.uuid:
         money = drafts.find_shared(owner, MONETARY, info.monetary.uuid, setting.members_of)

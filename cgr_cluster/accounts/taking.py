@@ -21,7 +21,7 @@ class Taker:
         """`take` from one payer whose owner has no triggers and counters. Answers how many."""
         count = limit
         if amount:
-            count = min(limit, affordable(payer.type, payer.balance.value, amount))
+            count = min(limit, affordable(payer.type, payer.balance.value, amount, self._drafts.rounding))
             if not count:
                 return 0
         self._drafts.take(payer, amount, count)
@@ -43,7 +43,7 @@ class Taker:
         hook = turn.hook
         for payer, part in zip(payers[:-1] if forced else payers, parts, strict=False):
             if part.change:
-                count = min(count, affordable(payer.type, payer.balance.value, part.change))
+                count = min(count, affordable(payer.type, payer.balance.value, part.change, self._drafts.rounding))
         if not count:
             return 0, []
         if hook is not None:

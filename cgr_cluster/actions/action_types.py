@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from cgr_cluster.accounts import operations
-from cgr_cluster.accounts.amounts import to_nano
+from cgr_cluster.accounts.amounts import system_rounding, to_nano
 from cgr_cluster.accounts.types import Account, Balance
 from cgr_cluster.actions import calling_types, cdrlog, outside_effects, publish, transfer_types
 from cgr_cluster.actions.cdrlog import Change
@@ -34,7 +34,9 @@ def _add(run: Run, action: Action, place: int, amount: int, **reset: bool) -> No
     wanted = action.balance
     if wanted.factors is None and action.extra_parameters:
         wanted = _with_factors(wanted, action.extra_parameters)
-    changed = operations.add_amount(account, wanted, amount, part.now_ns, part.new_uuid, **reset)
+    changed = operations.add_amount(
+        account, wanted, amount, part.now_ns, part.new_uuid, system_rounding(part.generation), **reset
+    )
     after = to_nano(wanted.type or "", changed[-1].value)
     run.log(place, Change(action, run.amount(action), after))
     run.balances_changed(changed)

@@ -15,6 +15,7 @@ from collections.abc import Callable
 import msgspec
 
 from cgr_cluster.accounts import operations
+from cgr_cluster.accounts.amounts import system_rounding
 from cgr_cluster.accounts.joining import join_groups
 from cgr_cluster.accounts.shared_groups import joined
 from cgr_cluster.accounts.types import DEFAULT_ID, Account
@@ -126,8 +127,9 @@ def give(part: Part, credit: Credit) -> None:
     if stored is None:
         raise ApiError("destination account not found")
     draft = stored.draft()
+    rounding = system_rounding(part.generation)
     balance = operations.move_in(
-        draft, credit.balance_type, credit.balance_id, credit.amount, part.now_ns, lambda: credit.uuid
+        draft, credit.balance_type, credit.balance_id, credit.amount, part.now_ns, lambda: credit.uuid, rounding
     )
     if credit.amount < 0 and balance.value < 0 and credit.balance_id != DEFAULT_ID:
         raise ApiError("insufficient credits in destination balance")
@@ -142,11 +144,12 @@ def take_back(part: Part, account_id: str, credit: Credit) -> None:
     if account is None:
         logger.warning("a transfer of %s was refused, but the account has been removed meanwhile", account_id)
         return
+    rounding = system_rounding(part.generation)
     for balance in (account.balances or {}).get(credit.balance_type, ()):
         if balance.uuid == credit.balance_uuid:
-            operations.move_out(balance, credit.balance_type, -credit.amount)
+            operations.move_out(balance, credit.balance_type, -credit.amount, rounding)
             return
-    operations.move_in(account, credit.balance_type, DEFAULT_ID, credit.amount, part.now_ns, part.new_uuid)
+    operations.move_in(account, credit.balance_type, DEFAULT_ID, credit.amount, part.now_ns, part.new_uuid, rounding)
 
 
 def run_on(

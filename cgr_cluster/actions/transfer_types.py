@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from cgr_cluster.accounts import operations
-from cgr_cluster.accounts.amounts import MONETARY, to_nano
+from cgr_cluster.accounts.amounts import MONETARY, system_rounding, to_nano
 from cgr_cluster.accounts.summary import balance_summarised
 from cgr_cluster.accounts.types import DEFAULT_ID, Balance
 from cgr_cluster.actions.amounts import number_of_nano
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 def transfer_monetary_default(run: Run, action: Action, place: int) -> None:
     account, now_ns = run.the_account(), run.part.now_ns
+    rounding = system_rounding(run.part.generation)
     balances = (account.balances or {}).get(MONETARY)
     if balances is None:
         raise ApiError(f"account {account.id} does not have monetary balance")
@@ -37,7 +38,7 @@ def transfer_monetary_default(run: Run, action: Action, place: int) -> None:
         if balance is default or balance.value <= 0 or balance.expired(now_ns):
             continue
         if operations.matches(action.balance, balance):
-            operations.move_out(default, MONETARY, -balance.value)
+            operations.move_out(default, MONETARY, -balance.value, rounding)
             balance.value = 0
             run.changed.add(balance)
     run.changed.add(default)
@@ -61,6 +62,7 @@ def _wanted(action: Action) -> _Wanted:
 def transfer_balance(run: Run, action: Action, place: int) -> None:
     """The destination may be in another shard: what is to know of it is asked first."""
     account, part = run.the_account(), run.part
+    rounding = system_rounding(part.generation)
     wanted = _wanted(action)
     kind, source = operations.transfer_source(account, action.balance.id or "", part.now_ns)
     target = Target(wanted.DestinationAccountID, kind, wanted.DestinationBalanceID)
@@ -80,13 +82,14 @@ def transfer_balance(run: Run, action: Action, place: int) -> None:
         source.id,
         target.value,
         target.balance_id,
+        rounding,
     )
     initial = source.value
-    operations.move_out(source, kind, amount)
+    operations.move_out(source, kind, amount, rounding)
     source_summary = _summary(kind, source, initial)
     changed = [source]
     if own:
-        given = operations.move_in(account, kind, target.balance_id, amount, part.now_ns, part.new_uuid)
+        given = operations.move_in(account, kind, target.balance_id, amount, part.now_ns, part.new_uuid, rounding)
         changed.append(given)
     else:
         given = Balance(part.new_uuid(), target.balance_id) if target.balance is None else target.balance.copy()

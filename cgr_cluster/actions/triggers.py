@@ -15,7 +15,7 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from cgr_cluster.accounts import operations
-from cgr_cluster.accounts.amounts import MONETARY, SYSTEM_ROUNDING, to_nano
+from cgr_cluster.accounts.amounts import grains_rounded, system_rounding, to_nano
 from cgr_cluster.accounts.expiry import remove_expired
 from cgr_cluster.accounts.hooks import Consumption, Subject
 from cgr_cluster.accounts.types import Account, Balance, CounterFilter
@@ -298,10 +298,11 @@ class Watch:
             if any(balance.expired(self._evaluator.now.ns) for balance in _balances(account, trigger)):
                 return 1
         elif kind in _BALANCE_TYPES:
+            rounding = system_rounding(self._evaluator.generation)
             for balance in _balances(account, trigger):
                 step = sum(-one.change for one in consumed if one.balance is balance)
                 moves = any(one.balance is balance and one.change for one in consumed)
-                if moves and balance_type == MONETARY and balance.value % SYSTEM_ROUNDING:
+                if moves and balance.value % grains_rounded(balance_type, rounding):
                     return 1  # the first subtraction rounds
                 if moves or balance in self.changed:
                     found.append(first_holding(trigger, balance_type, balance.value, step, count))

@@ -204,7 +204,7 @@ def balance_summary_json(balance: BalanceSummary) -> Json:
         out["Weight"] = number(balance.weight)
     out["Disabled"] = balance.disabled
     if balance.factors:
-        out["Factors"] = balance.factors
+        out["Factors"] = {name: number(factor) for name, factor in balance.factors.items()}
     return out
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cgr_cluster.accounts import operations
-from cgr_cluster.accounts.amounts import MONETARY, SYSTEM_ROUNDING, VOICE
+from cgr_cluster.accounts.amounts import MONETARY, VOICE
 from cgr_cluster.accounts.debit import UNLIMITED
 from cgr_cluster.accounts.types import Account, Balance
 from cgr_cluster.actions.types import BalanceFilter
@@ -22,6 +22,7 @@ from tests.unit.accounts_world import (
     MOBILE,
     NOW,
     PREMIUM,
+    ROUNDING,
     TENANT,
     Bank,
     call,
@@ -196,7 +197,7 @@ def test_transfers_conserve_money(
     reference: int | None,
 ) -> None:
     def account(name: str, rows: list[tuple[int, str]]) -> Account:
-        held = [Balance(f"{name}{n}", id, value * SYSTEM_ROUNDING) for n, (value, id) in enumerate(rows)]
+        held = [Balance(f"{name}{n}", id, value * ROUNDING) for n, (value, id) in enumerate(rows)]
         return Account(f"{TENANT}:{name}", {MONETARY: held})
 
     giver, taker = account("s", source), account("t", target)
@@ -209,13 +210,13 @@ def test_transfers_conserve_money(
         kind, given = operations.transfer_source(giver, source_id, NOW.ns)
         found = operations.transfer_target(taker, kind, target_id, NOW.ns)
         amount = operations.transfer_amount(
-            kind, units, reference, given.value, given.id, 0 if found is None else found.value, target_id
+            kind, units, reference, given.value, given.id, 0 if found is None else found.value, target_id, ROUNDING
         )
     except ApiError:
         assert total() == before
         return
-    operations.move_out(given, kind, amount)
-    moved = operations.move_in(taker, kind, target_id, amount, NOW.ns, lambda: "new")
+    operations.move_out(given, kind, amount, ROUNDING)
+    moved = operations.move_in(taker, kind, target_id, amount, NOW.ns, lambda: "new", ROUNDING)
     assert total() == before
     assert moved.id == target_id
 
@@ -227,9 +228,9 @@ def test_top_ups_and_debits_of_one_balance_add_up(changes: list[tuple[int, bool]
     wanted = BalanceFilter(id="MAIN", type=MONETARY)
     expected = 0
     for nano, taken in changes:
-        amount = nano // SYSTEM_ROUNDING * SYSTEM_ROUNDING
+        amount = nano // ROUNDING * ROUNDING
         amount = -amount if taken else amount
-        operations.add_amount(account, wanted, amount, NOW.ns, lambda: "u")
+        operations.add_amount(account, wanted, amount, NOW.ns, lambda: "u", ROUNDING)
         expected += amount
         (balance,) = (account.balances or {})[MONETARY]
         assert balance.value == expected
@@ -243,4 +244,4 @@ def test_many_increments_cost_like_few(count: int, credit: int) -> None:
     cost = bank.max_debit(call(**request)) if count < 10**14 else None
     assert cost is not None
     paid = sum(i.compress_factor for s in cost.timespans or () for i in s.increments)
-    assert paid == min(count, credit * NANO // SYSTEM_ROUNDING)
+    assert paid == min(count, credit * NANO // ROUNDING)

@@ -23,6 +23,12 @@ SUBJECT = Subject("call", "+4930")
 class NoDestinations:
     """Reference data without destinations."""
 
+    def config(self, section: str) -> dict[str, Any]:
+        return {}
+
+    def derived(self, build: Any, *kinds: str) -> Any:
+        return build(self)
+
     def destinations_of(self, prefix: str) -> tuple[str, ...]:
         return ("GERMANY",) if prefix == "+49" else ()
 

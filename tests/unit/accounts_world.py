@@ -21,6 +21,7 @@ from tests.unit.rating_world import ANY_TIME, LONG_AGO, World, at, per_minute, r
 NOW = at("2026-03-10T09:00:00Z")
 MOBILE, GERMANY, FIXED, PREMIUM = "+40721000111", "+49301234567", "+40211234567", "+40901234567"
 TENANT = "cgrates.org"
+ROUNDING = 10_000  # the system rounding of the tests' worlds: 5 decimals, in nano
 
 _uuids = itertools.count(1)
 

@@ -7,12 +7,16 @@ from typing import Any
 
 import pytest
 
-from cgr_cluster.accounts.amounts import MONETARY
+from cgr_cluster.accounts.amounts import MONETARY, system_rounding
+from cgr_cluster.accounts.hooks import HookOf
 from cgr_cluster.accounts.ledger import Payer
+from cgr_cluster.accounts.operations import add_amount
 from cgr_cluster.accounts.shared_groups import by_strategy
 from cgr_cluster.accounts.types import Account, Balance
+from cgr_cluster.actions.triggers import Evaluator
+from cgr_cluster.actions.types import ActionTrigger, BalanceFilter
 from cgr_cluster.engine.generation import Generation
-from cgr_cluster.events.amounts import NANO
+from cgr_cluster.events.amounts import GRAINS, NANO
 from cgr_cluster.events.instant import NS
 from cgr_cluster.rating.types import CallCost
 from cgr_cluster.rpc.errors import ApiError
@@ -29,6 +33,7 @@ from tests.unit.accounts_world import (
     voice,
     worked_example,
 )
+from tests.unit.rating_world import ANY_TIME, LONG_AGO, per_minute
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +57,10 @@ def payers(cost: CallCost) -> list[list[tuple[str, str, str]]]:
         ]
         for span in cost.timespans or ()
     ]  # fmt: skip
+
+
+def hook_of(generation: Generation) -> HookOf:
+    return Evaluator(generation, NOW, True, lambda actions_id: False, lambda *args: True).hook
 
 
 # --- an end before the start -------------------------------------------------------------------------------------
@@ -251,3 +260,44 @@ def test_a_refund_without_tor_is_one_of_voice(bank: Bank) -> None:
     asked = call(20, MOBILE, tor="")
     bank.refund(returned(bank.debit(asked), asked))
     assert bank.seconds() == 30
+
+
+# --- the system rounding -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("decimals", "debit", "left", "topped_up"),
+    [
+        (2, 0.0, 1.12, 4.12),
+        (5, 0.0001, 1.12336, 4.12346),
+        (7, 0.000123, 1.1233338, 4.1234568),
+        (9, 0.00012333, 1.123333459, 4.123456789),
+    ],
+)
+def test_balances_round_to_the_decimals_of_prices(decimals: int, debit: float, left: float, topped_up: float) -> None:
+    """`general.rounding_decimals`: ten seconds at 0.00074 a minute, from 1.123456789; 4 and 0.123456789."""
+    world = worked_example().plan("RP_FINE", ("*any", ANY_TIME, per_minute(0.00074), 10.0))
+    world.profile("FINE", (LONG_AGO, "RP_FINE", ""))
+    world.config["general"]["rounding_decimals"] = decimals
+    generation = world.generation()
+    for trigger in ([], [ActionTrigger("G", "U", "*min_balance", -NANO, balance=BalanceFilter(type=MONETARY))]):
+        bank = Bank(generation, hook_of(generation)).account("1001", money(1.123456789))
+        bank.stored["cgrates.org:1001"].triggers = trigger or None
+        cost = bank.debit(call(10, subject="FINE"))
+        assert (cost.cost_nano / NANO, bank.money()) == (debit, left)
+    account = Account("cgrates.org:1001", {MONETARY: [Balance("u", "MAIN", 4 * NANO)]})
+    wanted = BalanceFilter(id="MAIN", type=MONETARY)
+    add_amount(account, wanted, 123_456_789, NOW.ns, lambda: "x", system_rounding(generation))
+    assert account.balances is not None and account.balances[MONETARY][0].value / NANO == topped_up
+
+
+@pytest.mark.parametrize(("decimals", "taken"), [(2, 3.34), (5, 3.33334), (7, 3.33334)])
+def test_factors_round_up_to_them(decimals: int, taken: float) -> None:
+    """10 times a third; units have five decimals at most."""
+    world = worked_example()
+    world.config["general"]["rounding_decimals"] = decimals
+    bank = Bank(world.generation()).account(
+        "1001", units("*sms", 100, "S", factors={"f": 1 / 3}, rating_subject="*zero10")
+    )
+    bank.debit(call(usage=10, tor="*sms", extra_fields={"BalanceFactorID": "f"}))
+    assert bank.balance("S").value / GRAINS == round(100 - taken, 5)

@@ -17,7 +17,7 @@ from cgr_cluster.engine.codec import pack, unpack
 from cgr_cluster.events.amounts import GRAINS, NANO, nano_of
 from cgr_cluster.events.instant import NS
 from cgr_cluster.rpc.errors import ApiError
-from tests.unit.accounts_world import NOW, worked_example
+from tests.unit.accounts_world import NOW, ROUNDING, worked_example
 from tests.unit.rating_world import at
 
 PAST, FUTURE = at("2026-03-01T00:00:00Z"), at("2041-05-01T00:00:00Z")
@@ -100,7 +100,9 @@ def test_which_balances_a_top_up_changes(wanted: dict[str, Any], expected: list[
     )
     old = Balance("4", "OLD", 5 * NANO, expiration_date=PAST)
     (held.balances or {})[MONETARY].append(old)
-    changed = operations.add_amount(held, BalanceFilter(type=MONETARY, **wanted), 10 * NANO, NOW.ns, lambda: "new")
+    changed = operations.add_amount(
+        held, BalanceFilter(type=MONETARY, **wanted), 10 * NANO, NOW.ns, lambda: "new", ROUNDING
+    )
     (held.balances or {})[MONETARY].remove(old)
     assert ids(held) == expected
     assert old.value == 5 * NANO
@@ -112,15 +114,15 @@ def test_which_balances_a_top_up_changes(wanted: dict[str, Any], expected: list[
 
 def test_reset_sets_to_zero_first() -> None:
     held = account(Balance("1", "A", 7 * NANO), Balance("2", "A", -2 * NANO))
-    operations.add_amount(held, BalanceFilter(type=MONETARY, id="A"), NANO, NOW.ns, str, reset_negative=True)
+    operations.add_amount(held, BalanceFilter(type=MONETARY, id="A"), NANO, NOW.ns, str, ROUNDING, reset_negative=True)
     assert ids(held) == [("A", 8), ("A", 1)]
-    operations.add_amount(held, BalanceFilter(type=MONETARY, id="A"), -NANO, NOW.ns, str, reset=True)
+    operations.add_amount(held, BalanceFilter(type=MONETARY, id="A"), -NANO, NOW.ns, str, ROUNDING, reset=True)
     assert ids(held) == [("A", -1), ("A", -1)]
 
 
 def test_adding_rounds_setting_does_not() -> None:
     held = account(Balance("1", "A", 4 * NANO))
-    operations.add_amount(held, BalanceFilter(type=MONETARY, id="A"), nano_of(0.123456789), NOW.ns, str)
+    operations.add_amount(held, BalanceFilter(type=MONETARY, id="A"), nano_of(0.123456789), NOW.ns, str, ROUNDING)
     assert ids(held) == [("A", 4.12346)]
     operations.set_balance(held, read_balance(MONETARY, 0.123456789, {"ID": "A"}, NOW.ns, "UTC"), NOW.ns, str)
     assert ids(held) == [("A", 0.123456789)]
@@ -198,7 +200,7 @@ def test_what_a_transfer_moves(
     def amount() -> int:
         return operations.transfer_amount(
             MONETARY, units * NANO, None if reference is None else reference * NANO,
-            source[1] * NANO, source[0], target[1] * NANO, target[0],
+            source[1] * NANO, source[0], target[1] * NANO, target[0], ROUNDING,
         )  # fmt: skip
 
     if expected is None:
