@@ -36,7 +36,7 @@ from cgr_cluster.log import checkpoint
 from cgr_cluster.log.client import LogClient
 from cgr_cluster.log.errors import LogError
 from cgr_cluster.log.format import encode_body, seal
-from cgr_cluster.node.deck_files import DeckFolder
+from cgr_cluster.node.deck_files import AT_ONCE, DeckFolder
 from cgr_cluster.node.deck_loader import LoaderProcesses
 from cgr_cluster.node.outside import NETWORK, OUTSIDE
 from cgr_cluster.rpc.decode import decode_params
@@ -286,6 +286,8 @@ class ShardProcess:
             if call.name in NETWORK:
                 async with self._endpoints.turn(str(call.args[0])):
                     result = await self._loop.run_in_executor(self._network, work)
+            elif call.name in AT_ONCE:
+                result = work()
             else:
                 result = await self._loop.run_in_executor(self._files, work)
             self._give(m.OutsideResult(call.op_id, call.number, result))

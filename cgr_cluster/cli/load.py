@@ -10,11 +10,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from cgr_cluster.cli.client import CallFailedError, Client, parse_address
+from cgr_cluster.cli.client import CallFailedError, Client, UnreachableError, parse_address
 
 LOAD_TIMEOUT_S = 3600.0
 SPIN = "|/-\\"
 SPIN_S = 0.2
+BAR = 30
+PROGRESS_TIMEOUT_S = 5.0
 
 
 def add_parser(commands: Any) -> None:
@@ -53,7 +55,7 @@ class Spinner:
     """What is being done and for how long, on a terminal only."""
 
     def __init__(self, text: str) -> None:
-        self._text = text
+        self.text = text
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._spin, daemon=True)
 
@@ -69,13 +71,56 @@ class Spinner:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
 
+    def now(self) -> str:
+        """What the line says by now."""
+        return self.text
+
     def _spin(self) -> None:
         begin = time.monotonic()
         turn = 0
         while not self._end.wait(SPIN_S):
             turn += 1
-            sys.stderr.write(f"\r\x1b[K{SPIN[turn % len(SPIN)]} {self._text} {time.monotonic() - begin:.0f} s")
+            sys.stderr.write(f"\r\x1b[K{SPIN[turn % len(SPIN)]} {self.now()} {time.monotonic() - begin:.0f} s")
             sys.stderr.flush()
+
+
+class ServerProgress(Spinner):
+    """A spinner that asks the server how far a load is (APIerSv1.GetLoadProgress)."""
+
+    def __init__(self, text: str, address: tuple[str, int], source: str) -> None:
+        super().__init__(text)
+        self._address = address
+        self._source = source
+        self._client: Client | None = None
+        self._silent = False
+
+    def now(self) -> str:
+        found = None if self._silent else self._ask()
+        return self.text if found is None else f"the server: {progress_text(found)}"
+
+    def _ask(self) -> dict[str, Any] | None:
+        try:
+            if self._client is None:
+                self._client = Client(self._address, PROGRESS_TIMEOUT_S)
+            loads = self._client.call("APIerSv1.GetLoadProgress", {})
+        except (CallFailedError, UnreachableError):
+            self._silent = True  # the load itself tells what is wrong
+            return None
+        return next((load for load in loads if load["Source"] == self._source), None)
+
+    def __exit__(self, *raised: object) -> None:
+        super().__exit__(*raised)
+        if self._client is not None:
+            self._client.close()
+
+
+def progress_text(load: dict[str, Any]) -> str:
+    """One entry of GetLoadProgress in a line: phase, bar, share, counts."""
+    done, total = load["Done"], load["Total"]
+    if not total:
+        return str(load["Phase"])
+    filled = BAR * done // total
+    return f"{load['Phase']} [{'#' * filled}{'.' * (BAR - filled)}] {100 * done // total:3d} %  {done} of {total}"
 
 
 def validate(files: dict[str, bytes]) -> list[str]:
@@ -83,7 +128,12 @@ def validate(files: dict[str, bytes]) -> list[str]:
     from cgr_cluster.engine.generation import Generation
     from cgr_cluster.tariffs.checking import check_folder
 
-    problems = check_folder(files, Generation({}), time.time_ns())
+    with Spinner(f"checking {len(files)} files") as spinner:
+
+        def report(phase: str, done: int, total: int) -> None:
+            spinner.text = progress_text({"Phase": phase, "Done": done, "Total": total})
+
+        problems = check_folder(files, Generation({}), time.time_ns(), report=report)
     return [f"{p.file}:{p.line}: {p.text}" if p.line else f"{p.file}: {p.text}" for p in problems]
 
 
@@ -115,8 +165,7 @@ def run(options: argparse.Namespace) -> int:
     if not files:
         print(f"cgr-cluster load: {folder} holds no CSV files", file=sys.stderr)
         return 1
-    with Spinner(f"checking {len(files)} files"):
-        problems = validate(files)
+    problems = validate(files)
     for text in problems:
         print(text)
     if problems:
@@ -129,9 +178,10 @@ def run(options: argparse.Namespace) -> int:
     if options.validate:
         return 0
     begin = time.monotonic()
-    params = {"FolderPath": str(folder.resolve()), "DryRun": options.dry_run, "Validate": True}
+    params: dict[str, Any] = {"FolderPath": str(folder.resolve()), "DryRun": options.dry_run, "Validate": True}
     try:
-        with Spinner(f"the server is loading {folder}"), Client(address, LOAD_TIMEOUT_S) as client:
+        progress = ServerProgress(f"the server is loading {folder}", address, params["FolderPath"])
+        with progress, Client(address, LOAD_TIMEOUT_S) as client:
             client.call("APIerSv1.LoadTariffPlanFromFolder", params)
     except CallFailedError as error:
         print(f"cgr-cluster load: the server answers {error}", file=sys.stderr)

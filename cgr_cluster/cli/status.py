@@ -1,4 +1,4 @@
-"""`cgr-cluster status`: how a node is, in one page: CoreSv1.Status, /health, /metrics and runs of action plans."""
+"""`cgr-cluster status`: how a node is, in one page: CoreSv1.Status, /health, /metrics, runs of action plans, loads."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 from typing import Any
 
 from cgr_cluster.cli.client import CallFailedError, Client, UnreachableError, parse_address
+from cgr_cluster.cli.load import progress_text
 
 HTTP_TIMEOUT_S = 5.0
 MOST_CALLED = 12
@@ -123,12 +124,21 @@ def run(options: argparse.Namespace) -> int:
         with Client(address, HTTP_TIMEOUT_S) as client:
             status = client.call("CoreSv1.Status", {})
             runs = client.call("SchedulerSv1.GetRuns", {})
+            loads = client.call("APIerSv1.GetLoadProgress", {})
     except CallFailedError as error:
         print(f"cgr-cluster status: the node answers {error}", file=sys.stderr)
         return 1
     if options.json:
-        found = {"status": status, "healthy": code == 200, "health": health, "metrics": metrics, "runs": runs}
+        found = {
+            "status": status,
+            "healthy": code == 200,
+            "health": health,
+            "metrics": metrics,
+            "runs": runs,
+            "loads": loads,
+        }
         print(json.dumps(found, indent=1))
     else:
-        print("\n".join([table(status, code == 200, health, metrics), *run_lines(runs)]))
+        lines = [f"  load of {load['Source']}: {progress_text(load)}" for load in loads]
+        print("\n".join([table(status, code == 200, health, metrics), *run_lines(runs), *lines]))
     return 0 if code == 200 else 1

@@ -337,11 +337,11 @@ class Generation:
         destinations = {key: entry.packed for key, entry in self._tables.get("destination", _EMPTY).own_entries()}
         self._reverse = Reverse().changed(_EMPTY, destinations)
 
-    def deck_work(self, deck: str, shard: int) -> bytes:
-        """What the load that made this deck does in a shard. Raises DeckError when another deck is in force."""
-        packed = None if self.deck is None or self.deck.name != deck else self.deck.extra(WORK, str(shard))
+    def deck_work(self, deck: str, piece: str) -> bytes:
+        """A piece of what the load that made this deck does at the shards. Raises DeckError when another deck is in force."""
+        packed = None if self.deck is None or self.deck.name != deck else self.deck.extra(WORK, piece)
         if packed is None:
-            raise DeckError(f"deck {deck} is not in force, or has no work for shard {shard}")
+            raise DeckError(f"deck {deck} is not in force, or has no work {piece}")
         return packed
 
     def emptied(self) -> Generation:

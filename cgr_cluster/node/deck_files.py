@@ -11,6 +11,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,9 @@ from cgr_cluster.engine.generation import Generation
 from cgr_cluster.engine.owner import LEADER
 from cgr_cluster.engine.part import uuid_of
 from cgr_cluster.node.outside import folder_bytes, read_folder
-from cgr_cluster.tariffs.deck_load import BuiltDeck, DeckJob, deck_of_folder, deck_of_store, prepare
+from cgr_cluster.node.running_loads import RunningLoads
+from cgr_cluster.tariffs.deck_load import BuiltDeck, DeckJob, deck_of_folder, deck_of_store, pieces_of, prepare
+from cgr_cluster.tariffs.progress import READING, WRITING, Report, nobody
 from cgr_cluster.tariffs.tp_store import stored_plan, stored_rows
 
 logger = logging.getLogger("cgr_cluster.tariffs")
@@ -35,8 +38,9 @@ OVERLAY_ENTRIES = 20_000  # with so many changes over the deck, any folder is
 SUFFIX = ".deck"
 
 Rows = list[tuple[str, bytes]]  # of the store: kind, packed object
-Build = Callable[[Generation, DeckJob, Rows], BuiltDeck]
+Build = Callable[[Generation, DeckJob, Rows, Report], BuiltDeck]
 Work = Callable[[], Any]
+AT_ONCE = frozenset({"note_load", "end_load", "running_loads"})  # too little for a thread
 
 
 class DeckFolder:
@@ -48,12 +52,16 @@ class DeckFolder:
         self.verifies = True  # read all of a deck before it is used: at the start, not at a switch
         self._path = path
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self.loads = RunningLoads()
         self._build = build or self.build
         self._asked: dict[str, Callable[..., Work]] = {
             "read_small_folder": self._read_small_folder,
             "is_big_in_store": self._is_big_in_store,
             "build_deck": self._build_deck,
             "sweep_decks": self._sweep_decks,
+            "note_load": lambda engine, *args: partial(self.loads.note, *args),
+            "end_load": lambda engine, uid: partial(self.loads.end, uid),
+            "running_loads": lambda engine: self.loads.listed,
         }
         self._open: WeakValueDictionary[str, Deck] = WeakValueDictionary()
 
@@ -81,23 +89,28 @@ class DeckFolder:
         except (OSError, ValueError) as error:
             raise DeckError(f"deck {self.path / name} cannot be read: {error}") from None
 
-    def build(self, generation: Generation, job: DeckJob, rows: Rows) -> BuiltDeck:
+    def build(self, generation: Generation, job: DeckJob, rows: Rows, report: Report = nobody) -> BuiltDeck:
         """Make the deck of a load. The file is durable when its name is answered. Raises the API's errors, OSError, DeckError."""
         begin = time.monotonic()
         ids = count(1)
         path = job.source.path
-        deck, problems = deck_of_folder(read_folder(path)) if path else deck_of_store(rows)
-        prepared = prepare(job, deck, problems, generation, lambda: uuid_of(f"{job.uid}~deck{next(ids)}"))
+        if path:
+            total = folder_bytes(path)
+            deck, problems = deck_of_folder(read_folder(path, lambda size: report(READING, size, total)), report)
+        else:
+            deck, problems = deck_of_store(rows)
+        prepared = prepare(job, deck, problems, generation, lambda: uuid_of(f"{job.uid}~deck{next(ids)}"), report)
         if prepared is None:
             return BuiltDeck()
         loaded, left = prepared
         del prepared, deck
-        work = {shard: pack(shard_work) for shard, shard_work in left.shards.items()}
+        pieces = pieces_of(left.shards)
+        work = {piece.name: pack(shard_work) for piece, shard_work in pieces}
         self.path.mkdir(exist_ok=True)
         fd, part = tempfile.mkstemp(".part", f"{generation.number + 1}-", self.path)
         name = Path(part).stem + SUFFIX
         with open(fd, "wb", 1 << 20) as file:
-            size = write_merged(file.write, generation, loaded, work)
+            size = write_merged(file.write, generation, loaded, work, partial(report, WRITING))
             file.flush()
             os.fsync(file.fileno())
         os.rename(part, self.path / name)
@@ -107,7 +120,7 @@ class DeckFolder:
         finally:
             os.close(folder)
         logger.info("deck %s: %d bytes in %.1f s", name, size, time.monotonic() - begin)
-        return BuiltDeck(name, sorted(work), left.reload, left.ended)
+        return BuiltDeck(name, [piece for piece, _ in pieces], left.reload, left.ended)
 
     def sweep(self, generation: Generation) -> None:
         """Remove the files that this generation, which must be durable, does not refer to."""
@@ -147,7 +160,7 @@ class DeckFolder:
         def build() -> BuiltDeck:
             rows = [(kind, item if type(item) is bytes else pack(item)) for kind, item in plan]
             plan.clear()
-            return self._build(generation, job, rows)
+            return self._build(generation, job, rows, self.loads.reporter(job.uid, job.source.name))
 
         return build
 

@@ -1,7 +1,8 @@
 """The loader process: makes one deck and ends (docs/decks.md).
 
 Its standard input is a frame with the task, and stays open as long as the worker lives: at its end the loader ends too.
-Its standard output is the result. It runs niced, nobody waits for it but the load.
+Its standard output are frames that say how far it is, and one with the result. It runs niced, nobody waits for it but the
+load.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 
@@ -24,9 +26,13 @@ from cgr_cluster.engine.generation import Generation
 from cgr_cluster.node.deck_files import DeckFolder, Rows
 from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.tariffs.deck_load import BuiltDeck, DeckJob
+from cgr_cluster.tariffs.progress import Report, nobody
 
 NICENESS = 10
+REPORT_SECONDS = 0.2  # between two frames of one phase
 _LENGTH = struct.Struct("<Q")
+_FRAME = struct.Struct("<cQ")  # kind, length
+_PROGRESS, _RESULT = b"p", b"r"
 
 
 class Task(msgspec.Struct, array_like=True, gc=False):
@@ -52,7 +58,7 @@ class LoaderProcesses:
         self._folder = folder
         self._running: set[subprocess.Popen[bytes]] = set()
 
-    def build(self, generation: Generation, job: DeckJob, rows: Rows) -> BuiltDeck:
+    def build(self, generation: Generation, job: DeckJob, rows: Rows, report: Report = nobody) -> BuiltDeck:
         """Have a loader process make the deck. Blocks. Raises the API's errors; RuntimeError when the process dies."""
         task = pack(
             Task(str(self._folder), job, dict(generation.defaults), generation.number, generation.snapshot(), rows)
@@ -68,7 +74,7 @@ class LoaderProcesses:
         try:
             process.stdin.write(_LENGTH.pack(len(task)) + task)
             process.stdin.flush()
-            answer = process.stdout.read()
+            answer = _read_frames(process.stdout, report)
             process.stdin.close()
             if process.wait() != 0 or not answer:
                 raise RuntimeError(f"the loader process ended with status {process.returncode}")
@@ -82,6 +88,40 @@ class LoaderProcesses:
     def close(self) -> None:
         for process in list(self._running):
             process.kill()
+
+
+def _read_frames(stream: IO[bytes], report: Report) -> bytes:
+    """Pass the progress on, until the loader ends; answers the result, b"" when it died before."""
+    result = b""
+    while len(head := stream.read(_FRAME.size)) == _FRAME.size:
+        kind, length = _FRAME.unpack(head)
+        payload = stream.read(length)
+        if len(payload) < length:
+            break
+        if kind == _RESULT:
+            result = payload
+        else:
+            report(*unpack(tuple[str, int, int], payload))
+    return result
+
+
+def _write_frame(kind: bytes, payload: bytes) -> None:
+    sys.stdout.buffer.write(_FRAME.pack(kind, len(payload)) + payload)
+    sys.stdout.buffer.flush()
+
+
+class _Reporter:
+    """Tells the worker of each phase, and now and then how far it is."""
+
+    def __init__(self) -> None:
+        self._phase = ""
+        self._told = 0.0
+
+    def __call__(self, phase: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if phase != self._phase or now - self._told >= REPORT_SECONDS:
+            self._phase, self._told = phase, now
+            _write_frame(_PROGRESS, pack((phase, done, total)))
 
 
 def _end_with_parent() -> None:
@@ -100,13 +140,12 @@ def main() -> None:
     folder.verifies = False  # its entries are copied as the workers read them
     try:
         generation = Generation(task.defaults, 0, folder.open).apply(task.changes, task.number)
-        result = Result(folder.build(generation, task.job, task.rows))
+        result = Result(folder.build(generation, task.job, task.rows, _Reporter()))
     except ApiError as error:
         result = Result(BuiltDeck(), error.text)
     except (OSError, DeckError) as error:
         result = Result(BuiltDeck(), f"SERVER_ERROR: {error}")
-    sys.stdout.buffer.write(pack(result))
-    sys.stdout.buffer.flush()
+    _write_frame(_RESULT, pack(result))
     os._exit(0)  # without taking a large heap apart
 
 

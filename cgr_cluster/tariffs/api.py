@@ -12,6 +12,7 @@ from cgr_cluster.rpc.owners import LEADER_RULE
 from cgr_cluster.rpc.registry import Params, method
 from cgr_cluster.tariffs import diff_api as diff_api  # their methods are registered with these
 from cgr_cluster.tariffs import live_api as live_api
+from cgr_cluster.tariffs import progress as progress
 from cgr_cluster.tariffs.applying import LoadOptions, finish, load_folder, remove_folder
 from cgr_cluster.tariffs.deck_load import Source, load_by_deck
 

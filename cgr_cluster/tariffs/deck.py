@@ -59,6 +59,11 @@ def read_deck_slices(files: dict[str, bytes]) -> Slices[tuple[Deck, dict[str, li
     return deck, problems
 
 
+def lines_of(files: dict[str, bytes]) -> int:
+    """How many lines there are to read."""
+    return sum(data.count(b"\n") for data in files.values())
+
+
 def write_deck(deck: Deck, separator: str = ",") -> dict[str, bytes]:
     """A deck as CSV files: file name → contents. Kinds without objects make no file."""
     return {

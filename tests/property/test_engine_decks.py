@@ -58,7 +58,7 @@ class Decks:
         for kind, key, value in changes:
             loaded.setdefault(kind, {})[key] = None if value is None else pack(value)
         data = bytearray()
-        write_merged(data.extend, generation, loaded, {17: b"work"})
+        write_merged(data.extend, generation, loaded, {"17/0": b"work"})
         self.made[name] = Deck(bytes(data), name)
         self.made[name].verify()
         return name

@@ -10,7 +10,20 @@ import pytest
 from cgr_cluster.engine.generation import Generation
 from cgr_cluster.node.deck_files import Rows
 from cgr_cluster.node.node import Node
-from cgr_cluster.tariffs.deck_load import BuiltDeck, DeckJob
+from cgr_cluster.tariffs.applying import ShardWork
+from cgr_cluster.tariffs.deck_load import PIECE, BuiltDeck, DeckJob, pieces_of
+from cgr_cluster.tariffs.loading import AccountLoad
+from cgr_cluster.tariffs.progress import (
+    ACCOUNTS,
+    CHECKING,
+    MAKING,
+    PACKING,
+    READING,
+    SWITCHING,
+    WAITING,
+    WRITING,
+    Report,
+)
 
 FILES = {
     "Destinations.csv": "".join(f"D{n},49{n}\nD{n},490{n}\n" for n in range(20)),
@@ -144,8 +157,8 @@ def test_what_is_set_while_a_deck_is_made_stays_unless_the_folder_has_it(folders
     node.decks.big_bytes = -1
     make = node.decks._build
 
-    def beside(generation: Generation, job: DeckJob, rows: Rows) -> BuiltDeck:
-        built = make(generation, job, rows)
+    def beside(generation: Generation, job: DeckJob, rows: Rows, report: Report) -> BuiltDeck:
+        built = make(generation, job, rows, report)
         node.send("APIerSv1.SetDestination", {"Id": "D3", "Prefixes": ["46"]})
         node.send("APIerSv1.SetDestination", {"Id": "NEW", "Prefixes": ["45"]})
         node.send("APIerSv1.RemoveDestination", {"DestinationIDs": ["OLD"]})
@@ -167,3 +180,46 @@ def test_a_bad_folder_leaves_no_file(tmp_path: Path) -> None:
     assert text == 'SERVER_ERROR: could not load rating plans for tag: "NO_PLAN"'
     assert node.call("APIerSv1.LoadTariffPlanFromFolder", {"FolderPath": "/no"})["error"] == "INVALID_PATH"
     assert files_of(node) == []
+
+
+def test_a_load_tells_how_far_it_is_until_it_ends(folders: list[str], caplog: pytest.LogCaptureFixture) -> None:
+    node = new_node(2)
+    node.decks.big_bytes = -1
+    loads, told = node.decks.loads, []
+    note = loads.note
+
+    def noted(uid: str, source: str, phase: str, done: int, total: int) -> None:
+        note(uid, source, phase, done, total)
+        assert [load.source for load in loads.listed()] == [source]
+        told.append((phase, done, total))
+
+    loads.note = noted  # type: ignore[method-assign]
+    caplog.set_level("INFO", "cgr_cluster.tariffs")
+    assert node.call("APIerSv1.LoadTariffPlanFromFolder", {"FolderPath": folders[0]})["result"] == "OK"
+    phases = list(dict.fromkeys(phase for phase, _, _ in told))
+    assert phases == [WAITING, READING, CHECKING, MAKING, PACKING, WRITING, SWITCHING, ACCOUNTS]
+    assert all(done <= total for _, done, total in told)
+    assert f"load of {folders[0]}: {SWITCHING}" in caplog.text
+    assert node.call("APIerSv1.GetLoadProgress", {})["result"] == []
+    broken = {"FolderPath": f"{folders[0]}/none"}
+    assert node.call("APIerSv1.LoadTariffPlanFromFolder", broken)["error"] == "INVALID_PATH"
+    assert node.call("APIerSv1.GetLoadProgress", {})["result"] == []
+
+
+def test_pieces_hold_each_account_once_and_are_spread_over_the_workers() -> None:
+    shards = {
+        shard: ShardWork(
+            [AccountLoad("t", f"{shard}-{n}", "", "", False, False) for n in range(shard)],
+            {"": ["X"], **{f"t:{shard}-{n}": ["A"] for n in range(0, shard, 3)}},
+        )
+        for shard in (0, 1, PIECE, PIECE + 1, 3 * PIECE)
+    }
+    pieces = pieces_of(shards)
+    names = [piece.name for piece, _ in pieces]
+    assert len(set(names)) == len(names)
+    assert all(len(work.accounts) == piece.accounts <= PIECE for piece, work in pieces)
+    for shard, whole in shards.items():
+        own = [work for piece, work in pieces if piece.shard == shard]
+        assert [row for work in own for row in work.accounts] == whole.accounts
+        assert {name: group for work in own for name, group in work.tasks.items()} == whole.tasks
+    assert [piece.number for piece, _ in pieces] == sorted(piece.number for piece, _ in pieces)
