@@ -133,7 +133,7 @@ def node(request: pytest.FixtureRequest) -> Node:
     return made
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 @given(st.integers(0, 2**40))
 def test_no_request_makes_up_or_loses_money(node: Node, seed: int) -> None:
     Ledger(node, seed).play(25)

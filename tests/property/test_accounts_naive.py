@@ -73,7 +73,7 @@ def expected(work: Any, *args: Any) -> Any:
     return found
 
 
-@settings(deadline=None, max_examples=1000)
+@settings(deadline=None, max_examples=400)
 @given(seeds)
 def test_debits_are_the_naive_ones(seed: int) -> None:
     cases = Cases(seed)
@@ -88,7 +88,7 @@ def test_debits_are_the_naive_ones(seed: int) -> None:
     assert real.stored == (cases.accounts if kept else bank.accounts)
 
 
-@settings(deadline=None, max_examples=1000)
+@settings(deadline=None, max_examples=400)
 @given(seeds)
 def test_maximum_debits_are_the_naive_ones(seed: int) -> None:
     cases = Cases(seed)
@@ -99,7 +99,7 @@ def test_maximum_debits_are_the_naive_ones(seed: int) -> None:
     assert real.stored == (cases.accounts if isinstance(wanted, str) else bank.accounts)
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=200)
 @given(seeds)
 def test_maximum_times_are_the_naive_ones(seed: int) -> None:
     cases = Cases(seed)
@@ -115,7 +115,7 @@ def test_maximum_times_are_the_naive_ones(seed: int) -> None:
     assert real.stored == cases.accounts
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=200)
 @given(seeds, st.booleans())
 def test_refunds_are_the_naive_ones(seed: int, whole: bool) -> None:
     """Of what a debit has taken: all of it, or without its first increments."""

@@ -61,7 +61,7 @@ funds = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(
     funds,
     st.sampled_from([MOBILE, GERMANY, FIXED, PREMIUM]),
@@ -102,7 +102,7 @@ def test_a_call_in_parts_costs_what_the_whole_costs(
 # --- up to the credit --------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=600)
+@settings(deadline=None, max_examples=250)
 @given(seeds)
 def test_a_maximum_debit_takes_no_balance_below_zero(seed: int) -> None:
     """But for the price of units that no money can pay, which a real debit puts on `*default` (20 §3.4)."""
@@ -146,7 +146,7 @@ def values(bank: Bank) -> dict[str, int]:
     }
 
 
-@settings(deadline=None, max_examples=600)
+@settings(deadline=None, max_examples=250)
 @given(seeds, st.booleans())
 def test_a_refund_gives_back_what_a_debit_took(seed: int, by_cost_details: bool) -> None:
     """By the increments of the answer, or by those of the CDR's EventCost."""
