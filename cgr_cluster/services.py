@@ -23,6 +23,7 @@ MODULES = (
     "cgr_cluster.attributes.api",
     "cgr_cluster.chargers.api",
     "cgr_cluster.thresholds.api",
+    "cgr_cluster.stats.api",
     "cgr_cluster.sessions.api",
     "cgr_cluster.cdrs.api",
 )

@@ -10,9 +10,10 @@ from cgr_cluster.accounts.types import Account
 from cgr_cluster.engine.domain import GenerationView, Part
 from cgr_cluster.events.event import CGREvent
 from cgr_cluster.events.instant import Instant
+from cgr_cluster.filters.handing_over import TO_QUEUES, TO_THRESHOLDS, hand_over
 from cgr_cluster.rating.answers import account_summary_json
-from cgr_cluster.thresholds.handing_over import hand_over
-from cgr_cluster.thresholds.matching import ACCOUNT_UPDATE, EVENT_TYPE, any_thresholds
+from cgr_cluster.stats.matching import STATS, any_queues, queues_of
+from cgr_cluster.thresholds.matching import ACCOUNT_UPDATE, EVENT_TYPE, any_thresholds, thresholds_of
 from cgr_cluster.thresholds.types import THRESHOLDS
 
 
@@ -22,18 +23,34 @@ def publish_account(
     """Send the account's event. `spawn` is how the part leaves tasks behind. `before`: the account before the change (None:
     it did not exist), for the Initial values. `hops`: length of the chain of actions and events that led here."""
     generation = part.generation
-    if not somebody_listens(generation) or not any_thresholds(generation, account.tenant):
+    thresholds, queues = listeners(generation)
+    thresholds = thresholds and any_thresholds(generation, account.tenant)
+    queues = queues and any_queues(generation, account.tenant)
+    if not thresholds and not queues:
         return
-    hand_over(part, spawn, account_event(part, account, before), hops)
+    event = account_event(part, account, before)
+    if thresholds:
+        hand_over(part, spawn, event, hops, TO_THRESHOLDS, thresholds_of)
+    if queues:
+        hand_over(part, spawn, event, hops, TO_QUEUES, queues_of)
 
 
 def somebody_listens(generation: GenerationView) -> bool:
-    """Whether account events go anywhere: a service is connected, and has profiles."""
-    return generation.derived(_somebody_listens, "config", THRESHOLDS.name)
+    """Whether account events go anywhere."""
+    return any(listeners(generation))
 
 
-def _somebody_listens(generation: GenerationView) -> bool:
-    return bool(generation.config("rals").get("thresholds_conns")) and bool(generation.keys(THRESHOLDS.name))
+def listeners(generation: GenerationView) -> tuple[bool, bool]:
+    """Whether account events go to (ThresholdS, StatS): it is connected, and has profiles."""
+    return generation.derived(_listeners, "config", THRESHOLDS.name, STATS.name)
+
+
+def _listeners(generation: GenerationView) -> tuple[bool, bool]:
+    config = generation.config("rals")
+    return (
+        bool(config.get("thresholds_conns")) and bool(generation.keys(THRESHOLDS.name)),
+        bool(config.get("stats_conns")) and bool(generation.keys(STATS.name)),
+    )
 
 
 def account_event(part: Part, account: Account, before: Account | None) -> CGREvent:

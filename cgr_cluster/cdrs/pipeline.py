@@ -9,6 +9,7 @@ what earlier ones did stays.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from itertools import groupby
 from typing import Any
 
@@ -23,13 +24,15 @@ from cgr_cluster.cdrs.stages import Stages
 from cgr_cluster.cdrs.tail import EXISTS, put_at, remove
 from cgr_cluster.cdrs.types import CDR, DEFAULT_RUN, Identity, StoredCdr
 from cgr_cluster.chargers.runs import charge_runs
-from cgr_cluster.engine.domain import Operation, Steps
+from cgr_cluster.engine.domain import GenerationView, Operation, Steps
 from cgr_cluster.engine.owner import Owner
 from cgr_cluster.events.event import CGREvent
 from cgr_cluster.events.values import text_of
 from cgr_cluster.filters.live import Live, with_live
 from cgr_cluster.rpc.errors import ApiError, missing, partially_executed
 from cgr_cluster.rpc.owners import cgrid_of
+from cgr_cluster.stats.matching import any_queues
+from cgr_cluster.stats.process import process_event as process_stat_event
 from cgr_cluster.thresholds.matching import EVENT_TYPE, any_thresholds
 from cgr_cluster.thresholds.process import process_event as process_threshold_event
 
@@ -64,7 +67,12 @@ def process_events(op: Operation, events: list[CGREvent], stages: Stages, hops: 
     service behind the store has failed, `MANDATORY_IE_MISSING: [Cost]`.
     """
     runs = yield from _processed(op, events, stages)
-    if stages.thresholds and (yield from _thresholds_fail(op, runs, hops)):
+    failed = False
+    if stages.thresholds:
+        failed = yield from _sending_fails(op, runs, "thresholds", any_thresholds, _to_thresholds, hops)
+    if stages.stats:
+        failed = (yield from _sending_fails(op, runs, "queues", any_queues, process_stat_event, hops)) or failed
+    if failed:
         raise partially_executed()
     return runs
 
@@ -96,23 +104,33 @@ def _processed(op: Operation, events: list[CGREvent], stages: Stages) -> Steps[l
     return runs
 
 
-def _thresholds_fail(op: Operation, runs: list[Processed], hops: int) -> Steps[bool]:
-    """Send the events to the thresholds. Answers whether one has failed; nothing that matches is no failure."""
+def _sending_fails(
+    op: Operation,
+    runs: list[Processed],
+    whom: str,
+    any_of: Callable[[GenerationView, str], bool],
+    process: Callable[[Operation, CGREvent, int], Steps[list[str]]],
+    hops: int,
+) -> Steps[bool]:
+    """Send the events to the thresholds or queues. Answers whether one has failed; nothing that matches is no failure."""
     failed = False
     for run in runs:
-        if not any_thresholds(op.generation, run.event.tenant):
+        if not any_of(op.generation, run.event.tenant):
             continue
         final = run.final()
         event = CGREvent(final.tenant, final.id, final.time, final.event, {**final.opts, EVENT_TYPE: CDR_EVENT})
         try:
-            yield from process_threshold_event(op, event, hops, plain)
+            yield from process(op, event, hops)
         except ApiError as error:
             if error.text != "NOT_FOUND":
-                log.warning(
-                    "thresholds of CDR %s:%s: %s", event.event.get("CGRID"), event.event.get("RunID"), error.text
-                )
+                cgrid, run_id = event.event.get("CGRID"), event.event.get("RunID")
+                log.warning("%s of CDR %s:%s: %s", whom, cgrid, run_id, error.text)
                 failed = True
     return failed
+
+
+def _to_thresholds(op: Operation, event: CGREvent, hops: int) -> Steps[list[str]]:
+    return process_threshold_event(op, event, hops, plain)
 
 
 def plain(event: CGREvent) -> CGREvent:

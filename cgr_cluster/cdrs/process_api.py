@@ -132,6 +132,7 @@ def _process_record(op: Operation, cdr: CDR, opts: dict[str, Any] | None) -> Ste
         rate=not cdr.pre_rated,
         store=base.store,
         thresholds=base.thresholds,
+        stats=base.stats,
     )
     yield from process_events(op, [CGREvent(cdr.tenant, op.new_uuid(), None, event_of_cdr(cdr), opts or {})], stages)
     return OK

@@ -13,8 +13,8 @@ from cgr_cluster.rpc.errors import ApiError
 
 
 class Stages(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """What is on. Export and stats have no switch here while their services are not built: they are not connected, which is
-    how they are configured off."""
+    """What is on. Export has no switch here while its service is not built: it is not connected, which is how it is
+    configured off."""
 
     attributes: bool = False
     chargers: bool = False
@@ -24,6 +24,7 @@ class Stages(msgspec.Struct, array_like=True, frozen=True, gc=False):
     store: bool = False
     reprocess: bool = False
     thresholds: bool = False
+    stats: bool = False
 
 
 NO_STAGES = Stages()
@@ -45,6 +46,7 @@ def _build(generation: GenerationView) -> Stages:
         rate=bool(config.get("rals_conns")),
         store=bool(config.get("store_cdrs", True)),
         thresholds=bool(config.get("thresholds_conns")),
+        stats=bool(config.get("stats_conns")),
     )
 
 
@@ -88,4 +90,5 @@ def stages_of(base: Stages, flags: list[str] | None, opts: dict[str, Any] | None
         store=switch(base.store, "*store"),
         reprocess=switch(base.reprocess or refund, "*reprocess"),
         thresholds=switch(base.thresholds, "*thresholds", "*thresholdS"),
+        stats=switch(base.stats, "*stats", "*statS"),
     )

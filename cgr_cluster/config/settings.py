@@ -39,7 +39,7 @@ class ConfigError(Exception):
 # Keys that are not in the defaults: unset means something that no value says (all fields; the TTL itself).
 UNSET = {
     "attributes": ("string_indexed_fields",), "chargers": ("string_indexed_fields",),
-    "thresholds": ("string_indexed_fields",),
+    "thresholds": ("string_indexed_fields",), "stats": ("string_indexed_fields",),
     "sessions": ("session_ttl_max_delay", "session_ttl_last_used", "session_ttl_usage", "session_last_usage"),
 }  # fmt: skip
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from cgr_cluster.attributes.answers import processed_json
 from cgr_cluster.attributes.process import Processed
@@ -51,11 +52,9 @@ def process_event(op: Operation, params: EventArgs) -> Steps[dict[str, Any]]:
     if flags.on("*routes"):
         raise ApiError("NOT_CONNECTED: RouteS")
     if flags.on("*thresholds"):
-        failed = yield from _thresholds(op, event, runs, flags, answer)
+        failed = yield from _inform(op, event, runs, flags, _THRESHOLDS, answer)
     if flags.on("*stats"):
-        if blocker:
-            raise ApiError("STATS_ERROR:NOT_CONNECTED: StatS")
-        failed = True
+        failed = (yield from _inform(op, event, runs, flags, _STATS, answer)) or failed
     yield from _stir(op, event, runs, flags, answer)
     if flags.on("*resources"):
         if flags.first("*resources", ("*authorize", "*allocate", "*release")):
@@ -107,21 +106,36 @@ def _events(event: CGREvent, runs: list[ChargingRun], flags: Flags, main: str) -
     return events
 
 
-def _thresholds(
-    op: Operation, event: CGREvent, runs: list[ChargingRun], flags: Flags, answer: dict[str, Any]
+class _Informed(NamedTuple):
+    """Who is told of an event: by which flag, with which error and answer."""
+
+    flag: str
+    part: str
+    error: str
+    answer: str
+    process: Callable[[Operation, CGREvent, list[str]], Steps[list[str]]]
+
+
+_THRESHOLDS = _Informed("*thresholds", "thresholds", "THRESHOLDS_ERROR", "ThresholdIDs", parts.thresholds)
+_STATS = _Informed("*stats", "statistics", "STATS_ERROR", "StatQueueIDs", parts.stats)
+
+
+def _inform(
+    op: Operation, event: CGREvent, runs: list[ChargingRun], flags: Flags, whom: _Informed, answer: dict[str, Any]
 ) -> Steps[bool]:
-    """`*thresholds`: answers whether one of the events has failed. Raises `THRESHOLDS_ERROR:...` with `*blocker_error`."""
+    """`*thresholds` and `*stats`: answers whether one of the events has failed. Raises `THRESHOLDS_ERROR:...` and
+    `STATS_ERROR:...` with `*blocker_error`."""
     failed = False
-    hits: dict[str, list[str] | None] = {}
-    for run_id, each in _events(event, runs, flags, "*thresholds"):
+    found: dict[str, list[str] | None] = {}
+    for run_id, each in _events(event, runs, flags, whom.flag):
         try:
-            hits[run_id] = yield from parts.thresholds(op, each, flags.values("*thresholds", "*ids"))
+            found[run_id] = yield from whom.process(op, each, flags.values(whom.flag, "*ids"))
         except ApiError as error:
             if flags.on("*blocker_error"):
-                raise ApiError(f"THRESHOLDS_ERROR:{error.text}") from error
-            failed = parts.part_failed("thresholds", each, error)
-            hits[run_id] = None
-    answer["ThresholdIDs"] = hits
+                raise ApiError(f"{whom.error}:{error.text}") from error
+            failed = parts.part_failed(whom.part, each, error)
+            found[run_id] = None
+    answer[whom.answer] = found
     return failed
 
 

@@ -202,7 +202,7 @@ def update(op: Operation, params: UpdateArgs) -> Steps[dict[str, Any]]:
             raise ApiError(f"THRESHOLDS_ERROR:{error.text}") from error
     if params.ProcessStats:
         try:
-            answer["StatQueueIDs"] = parts.stats(params.StatIDs)
+            answer["StatQueueIDs"] = yield from parts.stats(op, event, params.StatIDs)
         except ApiError as error:
             parts.part_failed("statistics", event, error)
     if altered is not None:

@@ -16,6 +16,10 @@ from cgr_cluster.filters.live import with_live
 from cgr_cluster.rpc.errors import ApiError, partially_executed
 from cgr_cluster.sessions.params import AuthorizeArgs, InitArgs, MessageArgs, TerminateArgs
 from cgr_cluster.sessions.settings import SessionSettings, session_settings
+from cgr_cluster.stats.matching import PROFILE_IDS as QUEUE_IDS
+from cgr_cluster.stats.matching import STAT_UPDATE
+from cgr_cluster.stats.process import process_event as process_stat_event
+from cgr_cluster.thresholds.matching import EVENT_TYPE
 from cgr_cluster.thresholds.matching import PROFILE_IDS as THRESHOLD_IDS
 from cgr_cluster.thresholds.process import process_event
 
@@ -78,8 +82,21 @@ def thresholds(op: Operation, event: CGREvent, ids: list[str]) -> Steps[list[str
         return []
 
 
-def stats(ids: list[str]) -> list[str]:
-    raise ApiError("NOT_CONNECTED: StatS")
+def stats(op: Operation, event: CGREvent, ids: list[str]) -> Steps[list[str]]:
+    """The queues that take the event, of `ids` when some are given; the event's options say so then (30 §5). Raises ApiError
+    without prefix."""
+    if not session_settings(op.generation).stats_connected:
+        raise ApiError("NOT_CONNECTED: StatS")
+    if ids:
+        event.opts = {**event.opts, QUEUE_IDS: ids}
+    try:
+        taken = yield from process_stat_event(op, event)
+    except ApiError as error:
+        if error.text != "NOT_FOUND":
+            raise
+        return []
+    event.opts = {**event.opts, EVENT_TYPE: STAT_UPDATE}
+    return taken
 
 
 def thresholds_and_stats(
@@ -97,7 +114,7 @@ def thresholds_and_stats(
             failed = part_failed("thresholds", event, error)
     if params.ProcessStats:
         try:
-            answer["StatQueueIDs"] = stats(params.StatIDs)
+            answer["StatQueueIDs"] = yield from stats(op, event, params.StatIDs)
         except ApiError as error:
             failed = part_failed("statistics", event, error)
     if failed:

@@ -30,6 +30,7 @@ class SessionSettings(msgspec.Struct, frozen=True):
     attributes_connected: bool
     chargers_connected: bool
     thresholds_connected: bool
+    stats_connected: bool
     cdrs_connected: bool
     digest_equal: str
     digest_separator: str
@@ -72,6 +73,7 @@ def _read(generation: GenerationView) -> SessionSettings:
         attributes_connected=bool(config.get("attributes_conns", True)),
         chargers_connected=bool(config.get("chargers_conns", True)),
         thresholds_connected=bool(config.get("thresholds_conns", True)),
+        stats_connected=bool(config.get("stats_conns", True)),
         cdrs_connected=bool(config.get("cdrs_conns", True)),
         digest_equal=text_of(general.get("digest_equal", ":")),
         digest_separator=text_of(general.get("digest_separator", ",")),

@@ -21,13 +21,16 @@ from cgr_cluster.engine.owner import LEADER, Owner, account_owner, object_owner
 from cgr_cluster.engine.placement import locate
 from cgr_cluster.filters.profiles import unhide_loaded
 from cgr_cluster.rpc.errors import ApiError, server_error
+from cgr_cluster.stats.matching import STATS
+from cgr_cluster.stats.steps import forget as forget_queue
 from cgr_cluster.tariffs.deck import Deck, read_deck_slices, warn_of_unloaded
 from cgr_cluster.tariffs.loading import AccountLoad, EndedState, Loaded, Loader
 from cgr_cluster.tariffs.rows import Problem
 from cgr_cluster.tariffs.slices import Slices, listed_in_slices, paced
 from cgr_cluster.tariffs.tp_store import read_deck_of_store
 from cgr_cluster.tariffs.validation import flaw
-from cgr_cluster.thresholds.steps import forget
+from cgr_cluster.thresholds.steps import forget as forget_threshold
+from cgr_cluster.thresholds.types import THRESHOLDS
 
 T = TypeVar("T")
 logger = logging.getLogger("cgr_cluster.tariffs")
@@ -50,8 +53,8 @@ class ShardWork(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Remaining(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What is to do after the changeset: shards' work, whether the scheduler reloads, and the thresholds' states that have
-    ended with their profiles."""
+    """What is to do after the changeset: shards' work, whether the scheduler reloads, and the states that have ended with
+    their profiles."""
 
     shards: dict[int, ShardWork] = {}
     reload: bool = False
@@ -166,7 +169,7 @@ def removal(generation: GenerationView, loaded: Loaded, deck: Deck) -> tuple[lis
     gone = [(kind, key) for kind, key, _ in loaded.changes if kind != "timing" or key in own_timings]
     has_plans = any(kind == "action_plan" for kind, _ in gone)
     shards = remaining(generation, Loaded(accounts=loaded.accounts)).shards
-    return gone, Remaining(shards, has_plans, loaded.threshold_states)
+    return gone, Remaining(shards, has_plans, loaded.states)
 
 
 # --- parts of the store: one step at the leader -------------------------------------------------------------------
@@ -242,11 +245,16 @@ def at_shards(calls: list[Call]) -> Steps[list[Any]]:
     return results
 
 
+_FORGET = {THRESHOLDS.name: forget_threshold, STATS.name: forget_queue}
+
+
 def forget_states(ended: list[EndedState]) -> Steps[None]:
-    """Drop the states of thresholds that a removal has taken away."""
+    """Drop the states of thresholds and statistic queues that a removal has taken away."""
     for start in range(0, len(ended), SHARDS_AT_ONCE):
         some = ended[start : start + SHARDS_AT_ONCE]
-        yield together([forget.at(object_owner(tenant, name), tenant, name, state) for tenant, name, state in some])
+        yield together(
+            [_FORGET[kind].at(object_owner(tenant, name), tenant, name, state) for kind, tenant, name, state in some]
+        )
 
 
 def conclude(op: Operation, reload: bool, caching: str | None) -> Steps[None]:

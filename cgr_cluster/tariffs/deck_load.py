@@ -93,7 +93,7 @@ class Piece(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 class BuiltDeck(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The finished file ("": a dry run), the pieces of work with accounts in the order of doing them, whether the scheduler
-    reloads, and the thresholds' states that have ended with their profiles."""
+    reloads, and the states that have ended with their profiles."""
 
     name: str = ""
     pieces: list[Piece] = []

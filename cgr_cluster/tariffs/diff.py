@@ -15,6 +15,7 @@ from cgr_cluster.engine.domain import GenerationView
 from cgr_cluster.events.instant import Instant
 from cgr_cluster.events.times import format_instant
 from cgr_cluster.rating.reference import Destination, RatingPlan
+from cgr_cluster.stats.types import StatQueueProfile
 from cgr_cluster.tariffs.loading import Loaded
 from cgr_cluster.tariffs.slices import SLICE_ROWS, Slices
 from cgr_cluster.thresholds.types import ThresholdProfile
@@ -105,8 +106,16 @@ def differences(live: Any, loaded: Any) -> Iterator[Change]:
         yield from _of_fields("", _triggers(live, loaded), loaded)
     elif isinstance(live, ThresholdProfile) and isinstance(loaded, ThresholdProfile):
         yield from _of_fields("", live, msgspec.structs.replace(loaded, state_id=live.state_id))
+    elif isinstance(live, StatQueueProfile) and isinstance(loaded, StatQueueProfile):
+        yield from _of_fields("", _without_state(live), _without_state(loaded))
     else:
         yield from _of_fields("", live, loaded)
+
+
+def _without_state(profile: StatQueueProfile) -> StatQueueProfile:
+    """What was loaded, without what names the content."""
+    metrics = tuple(msgspec.structs.replace(metric, number=0) for metric in profile.metrics)
+    return msgspec.structs.replace(profile, metrics=metrics, era="", revision=0, numbers=0)
 
 
 def _of_sets(path: str, live: tuple[str, ...], loaded: tuple[str, ...]) -> Iterator[Change]:

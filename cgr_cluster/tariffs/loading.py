@@ -28,17 +28,19 @@ from cgr_cluster.rating.reference import (
 )
 from cgr_cluster.rating.types import Timing
 from cgr_cluster.rpc.errors import ApiError
+from cgr_cluster.stats.matching import STATS
+from cgr_cluster.stats.types import StatQueueProfile
 from cgr_cluster.tariffs import tp_types as tp
 from cgr_cluster.tariffs.action_rows import action_of, trigger_of
 from cgr_cluster.tariffs.deck import LOAD_ORDER, Deck
-from cgr_cluster.tariffs.profiles import attribute_profile_of, charger_of, filter_of, threshold_of
+from cgr_cluster.tariffs.profiles import attribute_profile_of, charger_of, filter_of, stat_queue_of, threshold_of
 from cgr_cluster.tariffs.ratings import ANY, PlanBuilder, PriceList, timing_of
 from cgr_cluster.tariffs.rows import Problem
 from cgr_cluster.tariffs.slices import SLICE_ROWS, Slices, whole
 from cgr_cluster.thresholds.types import THRESHOLDS, ThresholdProfile
 
 Change = tuple[str, str, Any]  # kind, key, object (None: removed)
-EndedState = tuple[str, str, str]  # tenant, threshold id, state id
+EndedState = tuple[str, str, str, str]  # kind of the profile, tenant, id, what names the state
 
 
 class AccountLoad(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -58,12 +60,13 @@ class AccountLoad(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 class Loaded(msgspec.Struct, gc=False):
     """`changes` make one changeset. `asap` are the tasks that the load makes: (account id or "", action group).
-    `threshold_states` are those of the live profiles with the ids of the load's: they end should it be removed."""
+    `states` are those of the live thresholds and statistic queues with the ids of the load's: they end should it be
+    removed."""
 
     changes: list[Change] = []
     accounts: list[AccountLoad] = []
     asap: list[tuple[str, str]] = []
-    threshold_states: list[EndedState] = []
+    states: list[EndedState] = []
 
     @property
     def rating_plans(self) -> list[RatingPlan]:
@@ -284,8 +287,15 @@ class Loader:
         found = threshold_of(row, cast(GenerationView, self), self._now_ns, self._zone, self._new_id())
         live: ThresholdProfile | None = THRESHOLDS.get(self._generation, found.tenant, found.id)
         if live is not None:
-            self._loaded.threshold_states.append((live.tenant, live.id, live.state_id))
-        self._objects["threshold_profile", f"{found.tenant}:{found.id}"] = found
+            self._loaded.states.append((THRESHOLDS.name, live.tenant, live.id, live.state_id))
+        self._objects[THRESHOLDS.name, f"{found.tenant}:{found.id}"] = found
+
+    def _load_stat(self, row: tp.TPStatProfile) -> None:
+        found = stat_queue_of(row, cast(GenerationView, self), self._now_ns, self._zone, self._new_id())
+        live: StatQueueProfile | None = STATS.get(self._generation, found.tenant, found.id)
+        if live is not None:
+            self._loaded.states.append((STATS.name, live.tenant, live.id, live.era))
+        self._objects[STATS.name, f"{found.tenant}:{found.id}"] = found
 
     def _load_attribute_profile(self, row: tp.TPAttributeProfile) -> None:
         separator = attribute_settings(self._generation).rsr_separator
@@ -310,6 +320,7 @@ _LOADERS: dict[str, Callable[[Loader, Any], Slices[None] | None]] = {
     "action_trigger": Loader._load_action_triggers,
     "account_actions": Loader._load_account_actions,
     "filter": Loader._load_filter,
+    "stat": Loader._load_stat,
     "threshold": Loader._load_threshold,
     "attribute_profile": Loader._load_attribute_profile,
     "charger": Loader._load_charger,

@@ -1,5 +1,5 @@
 """CSV rows of profiles with a tenant: Filters.csv (50 §5.3), Attributes.csv (50 §8.5), Chargers.csv (30.10),
-Thresholds.csv (51 §3.5).
+Thresholds.csv (51 §3.5), Stats.csv (60 §1.1).
 
 Several rows of one tenant and id make one profile; what a later row leaves empty keeps what an earlier one said.
 """
@@ -231,6 +231,56 @@ def _thresholds() -> tuple[Add, Finish, Cells]:
     return add, finish, cells
 
 
+def _stats() -> tuple[Add, Finish, Cells]:
+    """Stored and Blocker are true when a row says so, of the other scalars the last that says something counts. The filters
+    of a row are those of its metrics."""
+
+    def add(found: Found, row: list[Any]) -> None:
+        draft = _draft(found, row)
+        filter_ids, interval, length, ttl, min_items, metrics, metric_filters, stored, blocker, weight, thresholds = (
+            row[2:]
+        )
+        _common(draft, filter_ids, interval, weight)
+        parse_duration(ttl)  # a text that is none is the file's error
+        values = draft.values
+        for name, value in (("length", length), ("ttl", ttl), ("min_items", min_items)):
+            values[name] = value or values.get(name, type(value)())
+        values["stored"] = stored or values.get("stored", False)
+        values["blocker"] = blocker or values.get("blocker", False)
+        _unite(values.setdefault("threshold_ids", []), split_list(thresholds))
+        known = {metric.MetricID: metric for metric in draft.parts}
+        for metric_id in split_list(metrics):
+            metric = known.get(metric_id)
+            if metric is None:
+                metric = known[metric_id] = tp.MetricWithFilters([], metric_id)
+                draft.parts.append(metric)
+            if metric_filters:
+                metric.FilterIDs = split_list(metric_filters)
+
+    def finish(tpid: str, load_id: str, found: Found) -> list[Any]:
+        return [
+            tp.TPStatProfile(
+                tpid, d.tenant, d.id, d.filter_ids, d.interval, d.values["length"], d.values["ttl"], d.parts,
+                d.values["blocker"], d.values["stored"], d.weight, d.values["min_items"], d.values["threshold_ids"],
+            )
+            for d in found.values()
+        ]  # fmt: skip
+
+    def cells(p: tp.TPStatProfile) -> Iterator[tuple[Any, ...]]:
+        by_filters: dict[tuple[str, ...], list[str]] = {}
+        for metric in p.Metrics:
+            by_filters.setdefault(tuple(metric.FilterIDs), []).append(metric.MetricID)
+        (filters, metric_ids), *more = by_filters.items() or [((), [])]
+        yield (
+            p.Tenant, p.ID, ";".join(p.FilterIDs), interval_text(p.ActivationInterval), p.QueueLength, p.TTL, p.MinItems,
+            ";".join(metric_ids), ";".join(filters), p.Stored, p.Blocker, p.Weight, ";".join(p.ThresholdIDs),
+        )  # fmt: skip
+        for filters, metric_ids in more:
+            yield p.Tenant, p.ID, "", "", "", "", "", ";".join(metric_ids), ";".join(filters), "", "", "", ""
+
+    return add, finish, cells
+
+
 FILTERS = file_kind(
     "filter", "Filters.csv", "FilterMdl", "Tenant ID Type Element Values ActivationInterval", _filters()
 )
@@ -243,6 +293,12 @@ THRESHOLDS = file_kind(
     "threshold", "Thresholds.csv", "ThresholdMdl",
     "Tenant ID FilterIDs ActivationInterval MaxHits:int MinHits:int MinSleep Blocker:bool Weight:float ActionIDs Async:bool EeIDs",
     _thresholds(),
+)  # fmt: skip
+STATS = file_kind(
+    "stat", "Stats.csv", "StatMdl",
+    "Tenant ID FilterIDs ActivationInterval QueueLength:int TTL MinItems:int Metrics MetricFilterIDs Stored:bool Blocker:bool"
+    " Weight:float ThresholdIDs",
+    _stats(),
 )  # fmt: skip
 CHARGERS = file_kind(
     "charger", "Chargers.csv", "ChargerMdl", "Tenant ID FilterIDs ActivationInterval RunID AttributeIDs Weight:float",

@@ -1,4 +1,5 @@
-"""Filters, attribute, charger and threshold profiles from their rows (spec chapters 50 §5.3, §8.5, 30.10, 51 §3.5)."""
+"""Filters and profiles of attributes, chargers, thresholds and statistic queues from their rows (spec chapters 50 §5.3, §8.5,
+30.10, 51 §3.5, 60 §1.1)."""
 
 from __future__ import annotations
 
@@ -12,6 +13,10 @@ from cgr_cluster.events.times import parse_time
 from cgr_cluster.filters.lists import check_filter, check_references
 from cgr_cluster.filters.types import ActivationInterval, Filter, Rule
 from cgr_cluster.rpc.errors import missing
+from cgr_cluster.stats.matching import STATS
+from cgr_cluster.stats.metrics import base_and_field
+from cgr_cluster.stats.types import Metric, StatQueueProfile
+from cgr_cluster.stats.types import with_state as stat_with_state
 from cgr_cluster.tariffs import tp_types as tp
 from cgr_cluster.thresholds.types import THRESHOLDS, ThresholdProfile, with_state
 
@@ -69,6 +74,26 @@ def threshold_of(
         tuple(row.ActionIDs), row.Async, tuple(row.EeIDs),
     )  # fmt: skip
     return with_state(profile, THRESHOLDS.get(generation, row.Tenant, row.ID), new_id)
+
+
+def stat_queue_of(
+    row: tp.TPStatProfile, generation: GenerationView, now_ns: int, zone: str, new_id: str
+) -> StatQueueProfile:
+    """Raises ApiError for a missing or broken filter, an unknown metric, and a TTL that is no duration. `new_id`: of its
+    content, should it begin anew."""
+    if not row.ID:
+        raise missing(["ID"])
+    interval = interval_of(row.ActivationInterval, now_ns, zone)
+    ttl_ns = parse_duration(row.TTL)
+    check_references(generation, row.Tenant, row.ID, row.FilterIDs)
+    for metric in row.Metrics:
+        base_and_field(metric.MetricID)
+    profile = StatQueueProfile(
+        row.Tenant, row.ID, tuple(row.FilterIDs), interval, row.QueueLength, ttl_ns, row.MinItems,
+        tuple(Metric(metric.MetricID, tuple(metric.FilterIDs)) for metric in row.Metrics), row.Stored, row.Blocker,
+        row.Weight, tuple(row.ThresholdIDs),
+    )  # fmt: skip
+    return stat_with_state(profile, STATS.get(generation, row.Tenant, row.ID), new_id, now_ns)
 
 
 def charger_of(row: tp.TPChargerProfile, generation: GenerationView, now_ns: int, zone: str) -> ChargerProfile:

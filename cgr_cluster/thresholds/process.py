@@ -18,9 +18,9 @@ from cgr_cluster.actions.runs import MAX_HOPS, run_on
 from cgr_cluster.engine.domain import Operation, Steps, release_all, task, together
 from cgr_cluster.engine.owner import object_owner
 from cgr_cluster.events.event import CGREvent
+from cgr_cluster.filters.handing_over import TO_THRESHOLDS, log_failure
 from cgr_cluster.filters.live import with_live
 from cgr_cluster.rpc.errors import ApiError, not_found, partially_executed
-from cgr_cluster.thresholds.handing_over import PROCESS, log_failure
 from cgr_cluster.thresholds.matching import account_of, any_thresholds, thresholds_of
 from cgr_cluster.thresholds.steps import DUE, NOT_HIT, ActionRun, hit, shown
 from cgr_cluster.thresholds.types import ThresholdProfile
@@ -119,14 +119,14 @@ def act(op: Operation, run: ActionRun, actions_ids: list[str]) -> Steps[None]:
     yield from _act(run.account_id, actions_ids, run.event, run.hops)
 
 
-@task(PROCESS, awaited=True)
+@task(TO_THRESHOLDS, awaited=True)
 def process(op: Operation, event: CGREvent, hops: int) -> Steps[None]:
     """An event that a part has handed over."""
     try:
         yield from process_event(op, event, hops)
     except ApiError as error:
         if error.text != "NOT_FOUND":
-            log_failure(event, error)
+            log_failure(TO_THRESHOLDS, event, error)
 
 
 # --- looking at them ---------------------------------------------------------------------------------------------

@@ -14,8 +14,6 @@ from cgr_cluster.actions import calls
 from cgr_cluster.cdrs.types import SessionCosts
 from cgr_cluster.node.node import Node
 from cgr_cluster.rpc.errors import ApiError
-from cgr_cluster.rpc.owners import ANY
-from cgr_cluster.rpc.registry import Method
 from tests.simulation.crashing import of_kind
 from tests.unit.actions_world import MONEY, TENANT, add, execute, group, hit, money, new_node, ok, stored, values
 
@@ -317,18 +315,20 @@ def test_balances_go_back_to_the_last_cdr() -> None:
 
 
 def test_destinations_of_a_metric() -> None:
-    node, asked = new_node(), []
-
-    def queue(part: Any, params: dict[str, Any]) -> dict[str, Any]:
-        asked.append(params)
-        values = {"4930": {"e1": {}}, "4940": {}} if params["ID"] == "Q1" else {"4920": {}}
-        return {"SQMetrics": {"*ddc": {"FieldValues": values}} if params["ID"] != "Q3" else {}}
-
-    node.registry.add(Method("StatSv1.GetStatQueue", queue, Any, ANY, False, None, False))
+    node = new_node()
+    for queue, metric, destinations in (
+        ("Q1", "*ddc", ("4930", "4940")),
+        ("Q2", "*ddc", ("4920",)),
+        ("Q3", "*sum#1", ()),
+    ):
+        profile = {"ID": queue, "FilterIDs": [f"*string:~*req.Queue:{queue}"], "Metrics": [{"MetricID": metric}]}
+        ok(node, "APIerSv1.SetStatQueueProfile", profile)
+        for destination in destinations:
+            event = {"ID": destination, "Event": {"Queue": queue, "Destination": destination}}
+            assert ok(node, "StatSv1.ProcessEvent", event) == [queue]
     add(node, "MAIN", 1, DestinationIDs="D1;*ddc_home")
     assert execute(node, {"Identifier": "*set_ddestinations", "ExtraParameters": "Q1;Q2;;Q3"}) is None
     assert ok(node, "APIerSv1.GetDestination", "*ddc_home")["Prefixes"] == ["4920", "4930", "4940"]
-    assert asked[0] == {"Tenant": TENANT, "ID": "Q1"}
 
 
 COSTS = [("cg1", "*default", "call-1", 60), ("cg1", "run2", "call-1", 60), ("cg2", "*default", "call-2", 90)]
@@ -396,7 +396,7 @@ def test_methods_are_called_once_whoever_dies() -> None:
     ("action", "error"),
     [
         ({"Identifier": "*export", "ExtraParameters": "E1;E2"}, "NOT_CONNECTED: EEs"),
-        ({"Identifier": "*reset_stat_queue", "ExtraParameters": f"{TENANT}:Q"}, "NOT_CONNECTED: StatS"),
+        ({"Identifier": "*reset_stat_queue", "ExtraParameters": f"{TENANT}:Q"}, "NOT_FOUND"),
         ({"Identifier": "*sy_publish", "ExtraParameters": "call-1"}, "NOT_CONNECTED: SessionS"),
         ({"Identifier": "*alter_sessions", "ExtraParameters": "a;b;c"}, "invalid number of parameters <3> expected 5"),
         ({"Identifier": "*alter_sessions", "ExtraParameters": ";;;nope;"}, "invalid key-value pair: nope"),
