@@ -251,6 +251,61 @@ def load_plan(node: Node) -> list[Any]:
             sorted(node.call("APIerSv2.GetAccounts", {})["result"], key=lambda a: a["ID"])]  # fmt: skip
 
 
+QUEUES = ("Q0", "Q1", "Q2")  # of different workers
+
+
+def queue_plan(node: Node) -> None:
+    """Queues that take every event, CDR and account event of the first account, and a threshold on one of them that tops
+    that account up."""
+    call_plan(node)
+    account = accounts_apart(node, 1)[0]
+    metrics = [{"MetricID": name} for name in ("*sum#1", "*tcc", "*ddc", "*highest#~*req.Cost")]
+    filters = [f"*string:~*req.Account:{account}"]
+    for queue, length in zip(QUEUES, (0, 2, -1), strict=True):
+        profile = {"ID": queue, "FilterIDs": filters, "QueueLength": length, "TTL": -1, "Metrics": metrics}
+        ok(node, "APIerSv1.SetStatQueueProfile", {**profile, "ThresholdIDs": ["THD"] if queue == "Q0" else ["*none"]})
+    ok(
+        node,
+        "APIerSv1.SetStatQueueProfile",
+        {"ID": "QA", "FilterIDs": [f"*string:~*req.AccountID:{account}"], "Metrics": metrics[:1]},
+    )
+    topup = {"Identifier": "*topup", "BalanceType": "*monetary", "Units": "1", "BalanceId": "gift"}
+    ok(node, "APIerSv2.SetActions", {"ActionsId": "GIFT", "Actions": [topup]})
+    threshold = {"ID": "THD", "FilterIDs": ["*gt:~*req.*tcc:1"], "MaxHits": -1, "ActionIDs": ["GIFT"]}
+    ok(node, "APIerSv1.SetThresholdProfile", threshold)
+
+
+def counted(node: Node) -> list[Any]:
+    account = accounts_apart(node, 1)[0]
+
+    def told(event_id: str, **fields: Any) -> Any:
+        opts = {"*accountID": account}
+        return node.call(
+            "StatSv1.ProcessEvent", {"ID": event_id, "Event": {"Account": account, **fields}, "APIOpts": opts}
+        )
+
+    answers = [
+        told("one", Cost=1, Destination="49"),
+        told("two", Cost=2.5, Destination="44"),
+        told("one", Cost=0.5, Destination="49"),
+        node.call(
+            "CDRsV1.ProcessEvent", {"Flags": ["*rals", "*stats"], "ID": "cdr", "Event": event(node, Usage="61s")}
+        ),
+        node.call("StatSv1.ResetStatQueue", {"ID": "Q2"}),
+        told("three", Cost=4),
+    ]
+    metrics = [ok(node, "StatSv1.GetQueueStringMetrics", {"ID": queue}) for queue in (*QUEUES, "QA")]
+    queues = [ok(node, "StatSv1.GetStatQueue", {"ID": queue}) for queue in QUEUES]
+    hits = ok(node, "ThresholdSv1.GetThreshold", {"ID": "THD"})["Hits"]
+    return [answers, metrics, queues, hits, shown(node)]
+
+
+def paid_with_gifts(node: Node) -> bool:
+    """Three of the four hits have an account to top up."""
+    given = (sum(GIVEN.values()) + 3) * UNIT
+    return sum(money_nano(node).values()) + sum(cdr.cost_nano for cdr in cdrs(node)) == given
+
+
 def sums_to(units: float) -> Callable[[Node], bool]:
     return lambda node: sum(money_nano(node).values()) == round(units * UNIT)
 
@@ -347,6 +402,7 @@ CASES: dict[str, tuple[Prepare, Workload, Callable[[Node], bool]]] = {
     "transfers between shards": (purses, transfers, sums_to(11)),
     "an *asap plan over five accounts": (asap_plan, plan_runs, sums_to(12.5)),
     "events that thresholds count and act on": (threshold_plan, threshold_events, bonuses_as_counted),
+    "events in statistic queues": (queue_plan, counted, paid_with_gifts),
     "a load of a folder": (nothing, load_plan, lambda node: True),
 }
 
