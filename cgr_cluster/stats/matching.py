@@ -11,7 +11,8 @@ from cgr_cluster.events.event import CGREvent
 from cgr_cluster.events.values import bool_of, texts_of
 from cgr_cluster.filters.kinds import profile_kind
 from cgr_cluster.filters.live import NOTHING_LIVE, Live
-from cgr_cluster.filters.selection import matching, profiles_of, until_blocker
+from cgr_cluster.filters.selection import matching, until_blocker
+from cgr_cluster.filters.tenant_profiles import profiles_of
 from cgr_cluster.filters.view import View
 from cgr_cluster.stats.metrics import CompiledQueue, Sample
 

@@ -275,7 +275,7 @@ def queue_plan(node: Node) -> None:
     ok(node, "APIerSv1.SetThresholdProfile", threshold)
 
 
-def counted(node: Node) -> list[Any]:
+def queue_events(node: Node) -> list[Any]:
     account = accounts_apart(node, 1)[0]
 
     def told(event_id: str, **fields: Any) -> Any:
@@ -402,7 +402,7 @@ CASES: dict[str, tuple[Prepare, Workload, Callable[[Node], bool]]] = {
     "transfers between shards": (purses, transfers, sums_to(11)),
     "an *asap plan over five accounts": (asap_plan, plan_runs, sums_to(12.5)),
     "events that thresholds count and act on": (threshold_plan, threshold_events, bonuses_as_counted),
-    "events in statistic queues": (queue_plan, counted, paid_with_gifts),
+    "events in statistic queues": (queue_plan, queue_events, paid_with_gifts),
     "a load of a folder": (nothing, load_plan, lambda node: True),
 }
 
