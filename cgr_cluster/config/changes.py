@@ -13,7 +13,7 @@ from cgr_cluster.config.value_checks import check_values
 from cgr_cluster.events.nesting import read_json
 from cgr_cluster.rpc.errors import ApiError
 
-_TEXT_OR_COMMENT = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
+_TEXT_OR_COMMENT = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|/\*.*?(?:\*/|\Z)', re.DOTALL)
 _TEXT_OR_COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|,(\s*[}\]])', re.DOTALL)
 _HIDDEN_KEYS = ("string_indexed_fields",)  # not in the defaults: unset means all
 _GO_TYPES = {

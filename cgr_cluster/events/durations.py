@@ -30,7 +30,7 @@ class Duration(int):
 
 
 _PAIR = re.compile(r"([0-9]*)(?:(\.)([0-9]*))?([^0-9.]*)")
-_PLAIN_NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
+_PLAIN_NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)")
 _OTHER_NUMBER = re.compile(rf"{_PLAIN_NUMBER.pattern}[eE][-+]?[0-9]+|[-+]?(?:inf|infinity|nan)", re.IGNORECASE)
 
 

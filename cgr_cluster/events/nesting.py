@@ -11,6 +11,7 @@ MAX_DEPTH = 128
 
 _ESCAPE = re.compile(rb"\\.", re.DOTALL)
 _STRING = re.compile(rb'"[^"]*"')
+_ONE_KIND = bytes.maketrans(b"{}", b"[]")
 _NO_MARKS = bytes(set(range(256)) - set(b'[]{}"'))
 
 
@@ -20,9 +21,9 @@ def is_too_deep(document: bytes) -> bool:
         return False
     if b"\\" in document:
         document = _ESCAPE.sub(b"", document)
-    left = _STRING.sub(b"", document.translate(None, _NO_MARKS))
+    left = _STRING.sub(b"", document.translate(_ONE_KIND, _NO_MARKS))
     for _ in range(MAX_DEPTH):  # each round takes away the innermost level
-        left = left.replace(b"[]", b"").replace(b"{}", b"")
+        left = left.replace(b"[]", b"")
         if not left:
             return False
     return True

@@ -18,7 +18,7 @@ from cgr_cluster.events.integers import read_int
 from cgr_cluster.events.times import format_instant, parse_time
 from cgr_cluster.rpc.errors import ApiError
 
-_DECIMAL = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+_DECIMAL = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _SPECIAL = re.compile(r"[-+]?(?:inf|infinity|nan)", re.IGNORECASE)
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))

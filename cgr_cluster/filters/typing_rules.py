@@ -15,7 +15,7 @@ from cgr_cluster.events.times import parse_time
 from cgr_cluster.rpc.errors import ApiError
 
 _INTEGER = re.compile(r"[+-]?[0-9]+\Z")
-_FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\Z")
+_FLOAT = re.compile(r"[+-]?([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?\Z")
 _BOOLS = {
     **dict.fromkeys(("t", "T", "true", "TRUE", "True"), True),
     **dict.fromkeys(("f", "F", "false", "FALSE", "False"), False),

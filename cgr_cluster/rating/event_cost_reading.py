@@ -21,9 +21,9 @@ from cgr_cluster.rating.types import (
     Slot,
     Timing,
 )
+from cgr_cluster.rpc.decode import build
 from cgr_cluster.rpc.slow_decode import read_parameter
 
-_GRAINS = 100_000  # 10^-5: the grain of units in balances
 _MONETARY = "*monetary"
 
 
@@ -117,7 +117,7 @@ def event_cost_from_json(value: dict[str, Any]) -> EventCost:
     try:
         form = msgspec.convert(value, _EventCost)
     except msgspec.ValidationError:
-        form = msgspec.convert(read_parameter("engine.EventCost", msgspec.json.encode(value)) or {}, _EventCost)
+        form = build(_EventCost, read_parameter("engine.EventCost", msgspec.json.encode(value)) or {})
     return EventCost(
         form.CGRID,
         form.RunID,

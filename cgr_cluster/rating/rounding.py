@@ -12,7 +12,7 @@ NANO = 1_000_000_000
 UP = "*up"
 MIDDLE = "*middle"
 DOWN = "*down"
-_DOUBLE_DECIMALS = 15  # beyond them a double has no decimals to round
+_DOUBLE_DECIMALS = 15  # beyond them a double has no decimals to round, nor an amount so many digits before them
 
 
 def round_amount(x: float, decimals: int, method: str) -> float:
@@ -21,7 +21,7 @@ def round_amount(x: float, decimals: int, method: str) -> float:
     `*up` ignores what lies below 10^-7 of the last decimal: that is noise of the doubles. The fraction keeps the sign
     of x, so that a negative x always goes to the lower neighbour (with `*up` and `*middle` too), as in the reference.
     """
-    if decimals > _DOUBLE_DECIMALS:
+    if not -_DOUBLE_DECIMALS <= decimals <= _DOUBLE_DECIMALS:
         return x
     power = 10.0**decimals
     scaled = x * power

@@ -11,7 +11,7 @@ from cgr_cluster.rating.types import CallDescriptor
 from cgr_cluster.sessions.build import extra_fields, is_local
 from cgr_cluster.sessions.deadlines import activate, deactivate
 from cgr_cluster.sessions.params import PassiveSession, RunParams
-from cgr_cluster.sessions.reading import text_field
+from cgr_cluster.sessions.reading import bearable_interval, text_field
 from cgr_cluster.sessions.steps import is_busy
 from cgr_cluster.sessions.types import ON_ACCOUNT, Run, Session
 
@@ -29,7 +29,7 @@ def make_passive(op: Operation, params: PassiveSession) -> Session:
         "",
         "",
         connection=params.ClientConnID,
-        debit_interval_ns=params.DebitInterval,
+        debit_interval_ns=bearable_interval(params.DebitInterval),
         chargeable=params.Chargeable is not False,
         resource_id=params.ResourceID,
         updated_ns=op.now_ns,

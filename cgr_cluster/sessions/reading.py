@@ -15,6 +15,7 @@ from cgr_cluster.sessions.charging import Usage
 from cgr_cluster.sessions.settings import SessionSettings
 from cgr_cluster.sessions.types import TimeToLive
 
+SHORTEST_DEBIT_INTERVAL_NS = 10_000_000
 MAIN_FIELDS = frozenset(
     [
         "CGRID",
@@ -115,8 +116,13 @@ def read_usage(event: dict[str, Any], settings: SessionSettings, creating: bool)
 def debit_interval(opts: dict[str, Any], settings: SessionSettings) -> int:
     """Raises `time: invalid duration "x"` and the like."""
     if "*sessionsDebitInterval" in opts:
-        return duration_of(opts["*sessionsDebitInterval"])
-    return settings.debit_interval_ns
+        return bearable_interval(duration_of(opts["*sessionsDebitInterval"]))
+    return bearable_interval(settings.debit_interval_ns)
+
+
+def bearable_interval(interval_ns: int) -> int:
+    """A debit loop every nanosecond would keep its worker from everything else: shorter ones act as the shortest."""
+    return max(interval_ns, SHORTEST_DEBIT_INTERVAL_NS) if interval_ns > 0 else 0
 
 
 def chargeable(opts: dict[str, Any]) -> bool:

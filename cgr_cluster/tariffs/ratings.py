@@ -13,6 +13,7 @@ from hashlib import sha1
 
 from msgspec.structs import replace
 
+from cgr_cluster.events.amounts import nano_of
 from cgr_cluster.events.durations import format_duration, parse_duration
 from cgr_cluster.rating.reference import Binding, RatingPlan
 from cgr_cluster.rating.types import Rating, Slot, Timing
@@ -140,7 +141,7 @@ class PriceList:
         return rate_id in self._rates
 
     def rating(self, row: tp.DestinationRate) -> tuple[str, Rating]:
-        """The rating of a destination rate and its key. Raises ApiError for an unknown rate."""
+        """The rating of a destination rate and its key. Raises ApiError for an unknown rate, and for prices beyond 10^15."""
         found = self._rates.get(row.RateId)
         if found is None:
             raise ApiError(f'could not find rate for tag "{row.RateId}"')
@@ -148,6 +149,8 @@ class PriceList:
         content = (connect_fee, row.RoundingMethod, row.RoundingDecimals, row.MaxCost, row.MaxCostStrategy, slots)
         entry = self._ratings.get(content)
         if entry is None:
+            for price in (connect_fee, row.MaxCost, *(slot.value for slot in slots)):
+                nano_of(price)  # refuses what would price calls at infinity
             text = (
                 f"{float_text(connect_fee)} {row.RoundingMethod} {row.RoundingDecimals} {float_text(row.MaxCost)}"
                 f" {row.MaxCostStrategy}" + "".join(self._slot_key(slot) for slot in slots)
