@@ -11,6 +11,7 @@ from cgr_cluster.engine.placement import TRY_AGAIN_NS, begin_walk, end_walk
 from cgr_cluster.rpc.errors import ApiError
 
 SHARDS_AT_ONCE = 16  # shards that are asked together, spread over the workers
+FIRST_AT_ONCE = 2  # as long as nobody knows how much there is in a shard
 ENOUGH = 2_000  # objects looked at before an operation lets other work go first
 PAUSE_NS = 1_000_000  # how long it then waits
 
@@ -24,7 +25,7 @@ def over_shards(where: StepDef, call_of: Callable[[int], Call]) -> Steps[list[tu
     found = yield everywhere(where)
     order = sorted((number for numbers in found for number in numbers), key=lambda n: (n % SHARDS_AT_ONCE, n))
     results: list[tuple[int, Any]] = []
-    done, at_once = 0, SHARDS_AT_ONCE
+    done, at_once = 0, FIRST_AT_ONCE
     while done < len(order):
         batch = order[done : done + at_once]
         looked_at = 0
