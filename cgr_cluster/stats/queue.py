@@ -70,7 +70,7 @@ class Queue:
             item = self.item(self.head.first)
             if not item.expiry_ns or item.expiry_ns > now_ns:
                 return
-            self._drop_first()
+            self.drop_first()
 
     def take(self, event_id: str, samples: dict[int, Sample], now_ns: int) -> None:
         """Count an event."""
@@ -80,7 +80,7 @@ class Queue:
             return
         self.expire(now_ns)
         if 0 < self.profile.queue_length <= self.head.end - self.head.first:
-            self._drop_first()
+            self.drop_first()
         ttl_ns = self.profile.ttl_ns
         self._items[self.head.end] = StatItem(event_id, now_ns + ttl_ns if ttl_ns > 0 else 0)
         self.head.end += 1
@@ -137,7 +137,7 @@ class Queue:
 
     # --- items that leave -----------------------------------------------------------------------------------------
 
-    def _drop_first(self) -> None:
+    def drop_first(self) -> None:
         item = self.item(self.head.first)
         self._items[self.head.first] = None
         self.head.first += 1

@@ -202,10 +202,10 @@ def _thresholds() -> tuple[Add, Finish, Cells]:
     """Limits, sleep, Blocker and Async are those of the first row."""
 
     def add(found: Found, row: list[Any]) -> None:
-        draft = _draft(found, row)
         filter_ids, interval, max_hits, min_hits, min_sleep, blocker, weight, action_ids, runs_async, ee_ids = row[2:]
+        parse_duration(min_sleep)  # a text that is none is the file's error, and the row says nothing
+        draft = _draft(found, row)
         _common(draft, filter_ids, interval, weight)
-        parse_duration(min_sleep)  # a text that is none is the file's error
         draft.values.setdefault("first", (max_hits, min_hits, min_sleep, blocker, runs_async))
         _unite(draft.values.setdefault("action_ids", []), split_list(action_ids))
         _unite(draft.values.setdefault("ee_ids", []), split_list(ee_ids))
@@ -236,12 +236,12 @@ def _stats() -> tuple[Add, Finish, Cells]:
     of a row are those of its metrics."""
 
     def add(found: Found, row: list[Any]) -> None:
-        draft = _draft(found, row)
         filter_ids, interval, length, ttl, min_items, metrics, metric_filters, stored, blocker, weight, thresholds = (
             row[2:]
         )
+        parse_duration(ttl)  # a text that is none is the file's error, and the row says nothing
+        draft = _draft(found, row)
         _common(draft, filter_ids, interval, weight)
-        parse_duration(ttl)  # a text that is none is the file's error
         values = draft.values
         for name, value in (("length", length), ("ttl", ttl), ("min_items", min_items)):
             values[name] = value or values.get(name, type(value)())

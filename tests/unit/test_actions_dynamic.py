@@ -87,6 +87,20 @@ MADE: list[tuple[dict[str, Any], str, Any, Any]] = [
         ],
     ),
     (
+        dynamic(
+            "stats", "", "Q_<~*req.Account>", "*string:~*req.Account:<~*req.Account>", "", "5", "1m", "1", "*tcc&*acd",
+            "*string:~*opts.*x:op", "true", "false", "10", "*none", "",
+        ),
+        "APIerSv1.GetStatQueueProfile", {"ID": "Q_1001"},
+        {
+            "Tenant": "cgrates.org", "ID": "Q_1001", "FilterIDs": ["*string:~*req.Account:1001"],
+            "ActivationInterval": {"ActivationTime": "0001-01-01T00:00:00Z", "ExpiryTime": "0001-01-01T00:00:00Z"},
+            "QueueLength": 5, "TTL": 60_000_000_000, "MinItems": 1, "Stored": True, "Blocker": False, "Weight": 10,
+            "Metrics": [{"MetricID": name, "FilterIDs": ["*string:~*opts.*x:op"]} for name in ("*tcc", "*acd")],
+            "ThresholdIDs": ["*none"],
+        },
+    ),
+    (
         dynamic("rating_profile", "", "call", "~*req.Account", "2020-01-01T00:00:00Z", "~*req.Plan", "a&b", ""),
         "APIerSv1.GetRatingProfile", {"Category": "call", "Subject": "1001"},
         {

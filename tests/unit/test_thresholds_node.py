@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -302,3 +303,9 @@ def test_an_action_on_the_session_whose_event_it_is(node: Node) -> None:
     assert answer["error"] is None or answer["error"] == "PARTIALLY_EXECUTED", answer
     assert hits(node, "T") == 1
     assert ok(node, "SessionSv1.GetActiveSessionsCount") == 0
+
+
+def test_a_row_without_a_readable_sleep_is_refused(node: Node, tmp_path: Path) -> None:
+    (tmp_path / "Thresholds.csv").write_text(f"{TENANT},T,,,-1,1,soon,,10,,,\n")
+    text = 'SERVER_ERROR: time: invalid duration "soon"'
+    assert error(node, "APIerSv1.LoadTariffPlanFromFolder", FolderPath=str(tmp_path)) == text
