@@ -40,6 +40,15 @@ def id_set(text: str) -> IdSet:
     return found
 
 
+def set_of(value: Any) -> IdSet:
+    """A set as text, and as GetAccount shows it (`{"A": true}`), or as a list of ids."""
+    if isinstance(value, dict):
+        return {str(name): included is not False for name, included in value.items()}
+    if isinstance(value, list):
+        return id_set(";".join(text_of(name) for name in value))
+    return id_set(text_of(value))
+
+
 def weight_of(value: Any, now_ns: int) -> float:
     """A weight: a number or its text, `*time_asc` (now) or `*time_desc` (seconds until 2050)."""
     if value == _TIME_ASC:
@@ -142,16 +151,16 @@ def read_balance(
     if "Weight" in given:
         read["weight"] = weight_of(given["Weight"], now_ns)
     if "DestinationIDs" in given:
-        read["destination_ids"] = id_set(text_of(given["DestinationIDs"]))
+        read["destination_ids"] = set_of(given["DestinationIDs"])
     if "RatingSubject" in given:
         subject = text_of(given["RatingSubject"])
         read["rating_subject"] = "" if subject == ZERO_PREFIX else subject
     if "Categories" in given:
-        read["categories"] = id_set(text_of(given["Categories"]))
+        read["categories"] = set_of(given["Categories"])
     if "SharedGroups" in given:
-        read["shared_groups"] = id_set(text_of(given["SharedGroups"]))
+        read["shared_groups"] = set_of(given["SharedGroups"])
     if "TimingIDs" in given:
-        read["timing_ids"] = id_set(text_of(given["TimingIDs"]))
+        read["timing_ids"] = set_of(given["TimingIDs"])
     if "Disabled" in given:
         read["disabled"] = bool_of(given["Disabled"])
     if "Blocker" in given:
