@@ -8,6 +8,7 @@ from cgr_cluster.events.instant import Instant
 from cgr_cluster.events.rules import split_value
 from cgr_cluster.events.times import format_instant
 from cgr_cluster.filters.params import interval_json, list_json
+from cgr_cluster.rating.answers import number
 from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.stats.metrics import base_and_field
 from cgr_cluster.stats.queue import Queue
@@ -39,7 +40,7 @@ def profile_json(profile: StatQueueProfile) -> Json:
         "Metrics": [{"MetricID": one.id, "FilterIDs": list_json(one.filter_ids)} for one in profile.metrics] or None,
         "Stored": profile.stored,
         "Blocker": profile.blocker,
-        "Weight": profile.weight,
+        "Weight": number(profile.weight),
         "ThresholdIDs": list_json(profile.threshold_ids),
     }
 

@@ -165,6 +165,22 @@ MADE: list[tuple[dict[str, Any], str, Any, Any]] = [
             "Blocker": False, "Weight": 30,
         },
     ),
+    (
+        dynamic(
+            "stats", "", "SQ_<~*req.Account>", "*string:~*req.Account:1001", "", "10", "1h", "2", "*acd&*sum#~*req.Cost", "F1&F2",
+            "true", "", "20", "*none", "k:v",
+        ),
+        "APIerSv1.GetStatQueueProfile", {"ID": "SQ_1001"},
+        {
+            "Tenant": "cgrates.org", "ID": "SQ_1001", "FilterIDs": ["*string:~*req.Account:1001"],
+            "ActivationInterval": {"ActivationTime": "0001-01-01T00:00:00Z", "ExpiryTime": "0001-01-01T00:00:00Z"},
+            "QueueLength": 10, "TTL": 3_600_000_000_000, "MinItems": 2,
+            "Metrics": [
+                {"MetricID": "*acd", "FilterIDs": ["F1", "F2"]}, {"MetricID": "*sum#~*req.Cost", "FilterIDs": ["F1", "F2"]},
+            ],
+            "Stored": True, "Blocker": False, "Weight": 20, "ThresholdIDs": ["*none"],
+        },
+    ),
 ]  # fmt: skip
 
 

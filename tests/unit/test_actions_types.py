@@ -138,6 +138,25 @@ def test_filters(filters: str, error: str | None, expected: float) -> None:
     assert values(node) == {"MAIN": expected}
 
 
+def test_filters_on_statistics() -> None:
+    node = Node(3)
+    metrics = [{"MetricID": "*ddc"}]
+    ok(
+        node,
+        "APIerSv1.SetStatQueueProfile",
+        {"ID": "Q", "QueueLength": 9, "Metrics": metrics, "ThresholdIDs": ["*none"]},
+    )
+    for number in range(2):
+        ok(node, "StatSv1.ProcessEvent", {"ID": f"e{number}", "Event": {"Destination": f"49{number}"}})
+    for filters, expected in (
+        ("*gte:~*stats.Q.*ddc:2", 3),
+        ("*gt:~*stats.Q.*ddc:2", 0),
+        ("*gt:~*stats.NOPE.*ddc:0", 0),
+    ):
+        assert run(node, money("*topup_reset", "0"), money("*topup", "3", Filters=filters)) is None
+        assert values(node) == {"MAIN": expected}
+
+
 def test_flags() -> None:
     node = Node()
     assert run(node, {"Identifier": "*allow_negative"}, {"Identifier": "*disable_account"}) is None
