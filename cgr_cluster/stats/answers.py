@@ -62,7 +62,7 @@ def queue_json(queue: Queue) -> Json:
         "SQItems": items if head.end or head.resets else None,
         "SQMetrics": {
             metric.id: _metric_json(queue, metric, head.metrics[metric.number], entries)
-            for metric in profile.metrics
+            for metric in profile.measured
             if metric.number in head.metrics
         },
     }

@@ -69,7 +69,7 @@ class CompiledQueue:
 
     def __init__(self, profile: StatQueueProfile) -> None:
         self.profile = profile
-        self.metrics = tuple(CompiledMetric(metric) for metric in profile.metrics)
+        self.metrics = tuple(CompiledMetric(metric) for metric in profile.measured)
 
     def samples(self, view: View) -> dict[int, Sample]:
         """What the event gives to each metric, by the metric's number. Metric filters see what profile filters see, values only

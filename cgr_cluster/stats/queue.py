@@ -59,7 +59,7 @@ class Queue:
         self.head.revision = self.profile.revision
         self.head.metrics = {
             metric.number: known.get(metric.number) or MetricState.fresh(base_and_field(metric.id)[0].shape)
-            for metric in self.profile.metrics
+            for metric in self.profile.measured
         }
 
     # --- events ---------------------------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ def _values(part: Part, queue: Queue) -> Values:
     states, profile = queue.head.metrics, queue.profile
     return {
         metric.id: value_of(metric.id, states[metric.number], profile.min_items, decimals)
-        for metric in profile.metrics
+        for metric in profile.measured
         if metric.number in states
     }
 

@@ -66,6 +66,11 @@ class StatQueueProfile(msgspec.Struct, frozen=True, gc=False):
         return self.queue_length == COUNTER_ONLY and self.ttl_ns == COUNTER_ONLY
 
     @property
+    def measured(self) -> list[Metric]:
+        """The metrics that the queue has: of several with one id the last."""
+        return list({metric.id: metric for metric in self.metrics}.values())
+
+    @property
     def limits(self) -> tuple[int, int, int]:
         """What the content was counted with; another value empties the queue."""
         return self.queue_length, self.ttl_ns, self.min_items
@@ -148,7 +153,7 @@ def with_state(profile: StatQueueProfile, old: StatQueueProfile | None, new_id: 
     numbers = old.numbers if old is not None and keeps else 0
     known = {} if old is None or not keeps else {(one.id, frozenset(one.filter_ids)): one.number for one in old.metrics}
     metrics = []
-    for metric in {one.id: one for one in profile.metrics}.values():  # a queue has one of each id: the last
+    for metric in profile.metrics:
         number = known.get((metric.id, frozenset(metric.filter_ids)))
         if number is None:
             number, numbers = numbers, numbers + 1

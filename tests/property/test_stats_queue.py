@@ -79,3 +79,29 @@ def test_a_queue_is_its_list_of_events(events: list[tuple[str, int, dict[str, An
     if events:
         last.save("t:Q")
         assert [kind for kind, _ in store.packed] == [StatQueue]  # nothing is left of events that have gone
+
+
+def stored(store: Any, profile: StatQueueProfile, *numbers: int) -> Queue:
+    """The queue after an event that gives 1 to the metrics of these numbers, by a request that knows this profile."""
+    queue = Queue(store, profile, store.read(StatQueue, "t:Q"))
+    if not queue.outdated:
+        queue.take("e", dict.fromkeys(numbers, 1), 0)
+        queue.save("t:Q")
+    return queue
+
+
+def test_a_request_that_knows_an_older_profile_undoes_nothing() -> None:
+    """Owners get events of requests that began before a change of the profile after events that began behind it."""
+    store: Any = Store()
+    first = with_state(StatQueueProfile("t", "Q", metrics=(Metric("*tcc"),)), None, "one", 1)
+    second = with_state(StatQueueProfile("t", "Q", metrics=(Metric("*tcc"), Metric("*sum#1"))), first, "two", 1)
+    third = with_state(StatQueueProfile("t", "Q", queue_length=5, metrics=(Metric("*tcc"),)), second, "three", 1)
+    assert (second.era, third.era) == ("one", "three")
+    stored(store, first, 0)
+    stored(store, second, 0, 1)
+    late = stored(store, first, 0)  # counts what it knows, and the other metric stays
+    assert [state.count for state in late.head.metrics.values()] == [3, 1]
+    emptied = stored(store, third, 0)
+    assert emptied.replaced is not None and emptied.head.metrics[0].count == 1
+    assert stored(store, second, 0, 1).outdated  # it was counted in what is gone
+    assert Queue(store, third, store.read(StatQueue, "t:Q")).head.metrics[0].count == 1

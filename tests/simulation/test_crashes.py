@@ -13,6 +13,8 @@ import pytest
 from cgr_cluster.accounts.types import Account
 from cgr_cluster.engine import runner
 from cgr_cluster.node.node import Node
+from cgr_cluster.stats import steps as stat_steps
+from cgr_cluster.stats.types import StatEntry, StatItem, StatQueue, StatValue
 from cgr_cluster.thresholds.types import Threshold
 from tests.simulation.crashing import (
     TENANT,
@@ -444,6 +446,36 @@ def test_invariants_03_06_07_any_order_of_turns_commits_and_crashes_changes_noth
         assert flaws(node) == [], (seed, crash_at)
         assert balanced(node), (seed, crash_at)
         assert money_nano(node) == money_nano(calm), (seed, crash_at)
+
+
+def test_a_large_queue_is_emptied_in_pieces_whoever_dies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stat_steps, "SWEPT_AT_ONCE", 2)
+    profile = {"ID": "Q0", "TTL": -1, "Metrics": [{"MetricID": "*ddc"}, {"MetricID": "*tcc"}]}
+
+    def take(node: Node, event_id: str, number: int) -> Any:
+        fields = {"Destination": str(number % 3), "Cost": number}
+        return node.call("StatSv1.ProcessEvent", {"ID": event_id, "Event": fields})
+
+    def fill(node: Node) -> None:
+        ok(node, "APIerSv1.SetStatQueueProfile", profile)
+        for number in range(7):
+            take(node, f"e{number % 5}", number)
+
+    def empty(node: Node) -> list[Any]:
+        answers = [
+            node.call("APIerSv1.SetStatQueueProfile", {**profile, "QueueLength": 9}),
+            *(take(node, f"x{number}", number) for number in range(4)),
+            node.call("StatSv1.ResetStatQueue", {"ID": "Q0"}),
+            take(node, "y", 1),
+            node.call("StatSv1.GetStatQueue", {"ID": "Q0"}),
+            node.call("APIerSv1.RemoveStatQueueProfile", {"ID": "Q0"}),
+        ]
+        node.run()
+        return answers
+
+    kinds = (("stat_queue", StatQueue), ("stat_item", StatItem), ("stat_entry", StatEntry), ("stat_value", StatValue))
+    wrong, _ = crash_everywhere(fill, empty, lambda node: not any(of_kind(node, *kind) for kind in kinds))
+    assert wrong == []
 
 
 def test_invariant_07_is_shown_to_fail_when_owners_forget_step_results(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,6 +92,16 @@ def test_a_change_of_the_profile_keeps_what_it_can(change: dict[str, Any], expec
     assert texts(node, "Q") == expected
 
 
+def test_of_two_metrics_with_one_id_the_last_counts(node: Node) -> None:
+    rows = [{"MetricID": "*tcc", "FilterIDs": None}, {"MetricID": "*tcc", "FilterIDs": ["*string:~*req.A:1"]}]
+    for _ in range(2):
+        queue(node, "Q", Metrics=rows)
+        assert ok(node, "APIerSv1.GetStatQueueProfile", ID="Q")["Metrics"] == rows
+        event(node, Cost=1)
+        event(node, Cost=2, A=1)
+    assert texts(node, "Q") == {"*tcc": "4"}
+
+
 def test_stored_later_keeps(node: Node) -> None:
     queue(node, "Q")
     event(node)
