@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from cgr_cluster.node.node import Node
 from cgr_cluster.routing import wire
 from cgr_cluster.rpc.decode import decode_params
 from cgr_cluster.rpc.errors import ApiError
@@ -27,7 +28,12 @@ PONG = b'{"id":%d,"result":"Pong","error":null}'
 
 
 def decoding_handler(worker: FakeWorker, item: wire.RequestItem) -> tuple[bool, bytes] | None:
-    """As a worker would: the parameter is decoded first."""
+    """As a worker would: the parameter is decoded first; a method on profiles is answered by an empty node."""
+    if item.method.endswith("Profile"):
+        node = Node()
+        answer = node.wait(node.send(item.method, None, raw=item.params))
+        failed = answer["error"] is not None
+        return failed, answer["error"].encode() if failed else json.dumps(answer["result"]).encode()
     try:
         decode_params(load().find(item.method), item.params)
     except ApiError as error:
@@ -57,8 +63,6 @@ def transcripts() -> list[tuple[str, list[str]]]:
 
 @pytest.mark.parametrize(("sent", "answers"), transcripts())
 def test_transcript(rig: Rig, sent: str, answers: list[str]) -> None:
-    if "GetStatQueueProfile" in sent and "APIerSv1.GetStatQueueProfile" not in load().names():
-        pytest.skip("the method is not built")
     with rig.connect() as sock:
         sock.sendall(sent.encode() + b"\n")
         closed = any("connection closed" in answer for answer in answers)
