@@ -33,7 +33,7 @@ def decode_document(document: bytes) -> Envelope | ClientReply:
     try:
         number = json.loads(members.get("id", b"null"))
         error = json.loads(members.get("error", b"null"))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise MalformedError("the document is no JSON object") from None
     if not isinstance(number, int):
         raise MalformedError("neither a call nor the answer to one")
@@ -58,13 +58,19 @@ class BiJsonConnection(Connection):
         for document in self._stream.feed(data):
             if isinstance(document, Envelope):
                 wanted = document.has_id and document.id != NO_ID
-                self.core.request(self.client, document, self.answer if wanted else None, now)
+                self.core.request(self.client, document, self.answer if wanted else self._unwanted, now)
             else:
                 self.core.reply(self.client, document.number, document.result, document.error)
         self.turn.schedule()
         if self._stream.failed:
             self.core.metrics.malformed += 1
             self.end()
+
+    def _unwanted(self, answer: bytes) -> None:
+        """The answer of a call that wants none; a connection that ends may have waited for it."""
+        if self.ending and not self.dirty:
+            self.dirty = True
+            self.turn.write_later(self)
 
     def call(self, document: bytes) -> None:
         self.answer(document)

@@ -146,14 +146,17 @@ class HttpConnection(Connection):
         if self._websocket is not None:
             self._websocket.received(data)
             return
-        if not self._in_body:
-            self._header_bytes += len(data)
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._upgraded(data[upgrade.args[0] :])
-        except httptools.HttpParserError:
-            self._refuse(400, b"malformed HTTP request\n")
+        left = data
+        while left and self._websocket is None:
+            if not self._in_body:
+                self._header_bytes += len(left)
+            read, left = left, b""
+            try:
+                self._parser.feed_data(read)
+            except httptools.HttpParserUpgrade as upgrade:
+                left = self._upgraded(read[upgrade.args[0] :])
+            except httptools.HttpParserError:
+                self._refuse(400, b"malformed HTTP request\n")
         if not self._in_body and self._header_bytes > HEADER_BYTES:
             self._refuse(431, b"the header is too big\n")
         self.turn.schedule()
@@ -320,20 +323,23 @@ class HttpConnection(Connection):
 
     # --- WebSocket ----------------------------------------------------------------------------------------------
 
-    def _upgraded(self, rest: bytes) -> None:
+    def _upgraded(self, rest: bytes) -> bytes:
+        """Answers what is to be read as HTTP again."""
         if self._path() != self.options.ws_url:  # nobody wants this upgrade: it is an ordinary request
             head = self._head(b"upgrade")
             self._parser = httptools.HttpRequestParser(self)
-            self.data_received(head + rest)
-            return
+            return head + rest
         exchange = self._exchange()
         if not self._admitted(exchange):
             self._waiting.append(exchange)
             self._settle()
             self.end()
-            return
+            return b""
         self._websocket = WebSocket(self)
-        self._websocket.received(self._head() + rest)
+        self._websocket.received(self._head())  # the handshake is answered before anything behind it is looked at
+        if rest:
+            self._websocket.received(rest)
+        return b""
 
     def _head(self, without: bytes = b"") -> bytes:
         """The head of this request again, less one header."""

@@ -88,7 +88,7 @@ class Balancer:
         self._homeless: deque[Pending] = deque()
         self._moving: dict[int, deque[Pending]] = {}
         self._unsettled: dict[int, set[int]] = {}  # moving shard → sequences on their way to its old owner
-        self._waiting: deque[tuple[Client, Envelope, Reply | None]] = deque()
+        self._waiting: deque[tuple[Client, Envelope, Reply]] = deque()
         self._out: list[Message] = []
         self._tellings: dict[int, tuple[Telling, Client]] = {}  # id of a call to a client → who waits for it
         self._next_call = 1
@@ -112,13 +112,12 @@ class Balancer:
             self._waiting = deque(entry for entry in self._waiting if entry[0] is not client)
             client.waiting = 0
 
-    def request(self, client: Client, envelope: Envelope, reply: Reply | None, now_ns: int) -> None:
-        """A call. `reply` gets the answer once; None: the client wants none."""
+    def request(self, client: Client, envelope: Envelope, reply: Reply, now_ns: int) -> None:
+        """A call. `reply` gets the answer once."""
         if self.caps and self.allocated >= self.caps:
             if self.strategy == BUSY:
                 self.metrics.refused += 1
-                if reply is not None:
-                    reply(encode_error(envelope.id, MAX_CALLS_ERROR))
+                reply(encode_error(envelope.id, MAX_CALLS_ERROR))
                 return
             self._waiting.append((client, envelope, reply))
             client.waiting += 1
@@ -126,7 +125,7 @@ class Balancer:
             return
         self._admit(client, envelope, reply, now_ns)
 
-    def _admit(self, client: Client, envelope: Envelope, reply: Reply | None, now_ns: int) -> None:
+    def _admit(self, client: Client, envelope: Envelope, reply: Reply, now_ns: int) -> None:
         try:
             method = self._find(envelope.method, client)
             if envelope.param_error:
@@ -134,8 +133,7 @@ class Balancer:
             owner = method.owner.owner(envelope.param, self.default_tenant)
         except ApiError as error:
             self.metrics.unknown += 1
-            if reply is not None:
-                reply(encode_error(envelope.id, error.text))
+            reply(encode_error(envelope.id, error.text))
             return
         deadline = None if method.deadline_s is None else now_ns + int(method.deadline_s * 1e9)
         shard = None if owner is None else owner.shard
@@ -192,11 +190,10 @@ class Balancer:
         client.in_flight -= 1
         client.bytes_in_flight -= len(pending.param)
         self.metrics.answered(pending.method, failed, now_ns - pending.since_ns)
-        if pending.reply is not None:
-            if failed:
-                pending.reply(encode_error(pending.id, body.decode("utf-8", "replace")))
-            else:
-                pending.reply(frame_result(pending.id, body))
+        if failed:
+            pending.reply(encode_error(pending.id, body.decode("utf-8", "replace")))
+        else:
+            pending.reply(frame_result(pending.id, body))
         if self._waiting:
             self._admit_waiting(now_ns)
         if client.paused:

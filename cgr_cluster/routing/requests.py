@@ -53,7 +53,7 @@ class Pending:
         shard: int | None,
         deadline_ns: int | None,
         since_ns: int,
-        reply: Reply | None,
+        reply: Reply,
     ) -> None:
         self.sequence = sequence
         self.client = client

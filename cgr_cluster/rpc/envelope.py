@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 
 from cgr_cluster.rpc.encode import NO_ID
-from cgr_cluster.rpc.slow_decode import kind_of, parse_document
 
 MISSING_PARAMS = "jsonrpc: request body missing params"
 NO_PARAMETER = b"null"
@@ -30,6 +29,9 @@ class Envelope(msgspec.Struct, gc=False):
     param: bytes
     param_error: str = ""
     has_id: bool = True
+
+
+_KINDS = {b'"': "string", b"{": "object", b"t": "bool", b"f": "bool"}  # of params that are no list, by their first byte
 
 
 class _Document(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -87,7 +89,10 @@ def members_of(document: bytes) -> dict[str, bytes]:
 
 def _decode_any_form(document: bytes) -> Envelope:
     members = members_of(document)
-    method: Any = json.loads(members.get("method", b"null"))
+    try:
+        method: Any = json.loads(members.get("method", b"null"))
+    except (ValueError, RecursionError):
+        method = 0
     if method is not None and not isinstance(method, str):
         raise MalformedError("the method is no text")
     param, error = _first_of(members.get("params", b"null"))
@@ -101,7 +106,7 @@ def _first_of(params: bytes) -> tuple[bytes, str]:
     if params == b"null":
         return NO_PARAMETER, MISSING_PARAMS
     if not params.startswith(b"["):
-        kind = kind_of(parse_document(params))
+        kind = _KINDS.get(params[:1], "number")
         return NO_PARAMETER, f"json: cannot unmarshal {kind} into Go value of type [1]interface {{}}"
     found = _decode_list(params)
     return (bytes(found[0]) if found else NO_PARAMETER), ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import logging
 import zipfile
+import zlib
 from collections.abc import Collection
 from pathlib import PurePosixPath
 from typing import Any
@@ -82,16 +83,29 @@ def zip_files(files: dict[str, bytes]) -> bytes:
     return out.getvalue()
 
 
-MAX_UNZIPPED_BYTES = 1 << 30
+MAX_UNZIPPED_BYTES = 128 << 20
+_PACKED_AS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what can be unpacked piece by piece
+_PIECE_BYTES = 1 << 20
 
 
 def unzip_files(data: bytes) -> dict[str, bytes] | None:
-    """The CSV files of an archive; None: it is no readable archive, or too large."""
+    """The CSV files of an archive; None: it is no readable archive, or more than MAX_UNZIPPED_BYTES, whatever its
+    headers say. Names are only names: nothing is written."""
+    files: dict[str, bytes] = {}
+    left = MAX_UNZIPPED_BYTES
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            entries = [entry for entry in archive.infolist() if entry.filename.endswith(".csv")]
-            if sum(entry.file_size for entry in entries) > MAX_UNZIPPED_BYTES:
-                return None
-            return {entry.filename: archive.read(entry) for entry in entries}
-    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, ValueError, EOFError):
+            for entry in archive.infolist():
+                if not entry.filename.endswith(".csv"):
+                    continue
+                if entry.compress_type not in _PACKED_AS or entry.file_size > left:
+                    return None
+                with archive.open(entry) as packed:
+                    pieces = []
+                    while piece := packed.read(_PIECE_BYTES):
+                        pieces.append(piece)
+                files[entry.filename] = b"".join(pieces)
+                left -= len(files[entry.filename])
+    except (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, NotImplementedError, ValueError, EOFError):
         return None
+    return files

@@ -337,6 +337,7 @@ def export_tp_to_folder(op: Operation, params: AttrDirExportTP) -> Steps[dict[st
     files = yield from _export(params)
     written = {"tpexport.zip": zip_files(files)} if params.Compress else files
     folder = str(op.generation.config("general").get("tpexport_dir", ""))
-    path = params.ExportPath or f"{folder}/{str(params.TPid).replace('/', '_')}"
+    name = str(params.TPid).replace("/", "_")
+    path = params.ExportPath or f"{folder}/{name if name.strip('.') else name.replace('.', '_')}"
     yield outside("write_folder", path, written)
     return {"ExportPath": path, "ExportedFiles": sorted(files), "Compressed": bool(params.Compress)}

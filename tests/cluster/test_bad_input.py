@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -251,3 +253,110 @@ def test_http_oddities(node: NodeRig, data: bytes) -> None:
     answer = exchange(node, data, port=2)
     assert b"Traceback" not in answer
     assert b"internal error" not in answer
+
+
+# --- bytes that are nearly right ----------------------------------------------------------------------------------
+
+TCP, HTTP, BIJSON = 0, 2, 3  # listeners, counted from the node's port
+BODY = b'{"method":"SessionSv1.AuthorizeEvent","params":[{"GetMaxUsage":true,"Event":{"Account":"a","OriginID":"1","Usage":"1m"}}],"id":7}'
+POST = b"POST /jsonrpc HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
+CHUNKED = b"POST /jsonrpc HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (
+    len(BODY),
+    BODY,
+)
+UPGRADE = (
+    b"GET /ws HTTP/1.1\r\nHost: a\r\nOrigin: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %b\r\n\r\n" % base64.b64encode(bytes(16))
+)
+FRAME = bytes((0x81, 0x80 | 126, 0, len(BODY), 0, 0, 0, 0)) + BODY
+SENT = {
+    "TCP": (TCP, BODY + b"\n" + PING), "HTTP": (HTTP, POST + POST), "HTTP in chunks": (HTTP, CHUNKED + POST),
+    "WebSocket": (HTTP, UPGRADE + FRAME + FRAME), "BiJSON": (BIJSON, BODY + b'{"id":1,"result":{},"error":null}' + PING),
+}  # fmt: skip
+MARKS = [
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b'"',
+    b"\\",
+    b":",
+    b",",
+    b"\x00",
+    b"\xff",
+    b"\r\n",
+    b" ",
+    b"9" * 40,
+    b"\\ud800",
+    b"null",
+    b"",
+    b"-",
+    b"e9",
+]
+
+
+def mutated(data: bytes, random: Random) -> bytes:
+    """A few bytes replaced, left out, doubled or put in; at times the end is missing."""
+    for _ in range(random.randint(1, 4)):
+        at = random.randrange(len(data))
+        to = at + random.choice((0, 1, 1, 2, 20))
+        data = data[:at] + random.choice((*MARKS, data[at:to] * 2, bytes((random.randrange(256),)))) + data[to:]
+    return data[: random.randrange(len(data))] if random.random() < 0.3 else data
+
+
+@pytest.mark.parametrize("what", SENT)
+def test_bytes_that_are_nearly_right(node: NodeRig, what: str) -> None:
+    """Whatever comes, the connection is answered or closed once its sending side is shut."""
+    port, good = SENT[what]
+    assert exchange(node, good, port=port)
+    random = Random(what)
+    for _ in range(120):
+        data = mutated(good, random)
+        answer = exchange(node, data, port=port)
+        assert b"Traceback" not in answer and b"internal error" not in answer, data
+
+
+@pytest.mark.parametrize("levels", [100, 128, 129, 900, 1000, 1100, 20_000])
+def test_an_event_nested_so_deep_is_told_so_or_taken(node: NodeRig, levels: int) -> None:
+    event = b'{"Account":"a","OriginID":"n%d","X":%b1%b}' % (levels, b"[" * levels, b"]" * levels)
+    for method in (b"CDRsV1.ProcessEvent", b"SessionSv1.ProcessEvent"):
+        data = b'{"method":"%b","params":[{"Flags":["*rals:*authorize"],"Event":%b}],"id":1}\n' % (method, event)
+        answer = exchange(node, data)
+        if not answer:
+            assert levels > 900  # no document at all for the balancer: the connection is closed
+            continue
+        assert tolerable(json.loads(answer)) is None, answer
+        assert (json.loads(answer)["error"] == "json: exceeded max depth") == (levels + 2 > 128)
+
+
+def test_requests_that_stop_in_the_middle_harm_nobody(node: NodeRig) -> None:
+    """Connections that have sent half of something stay open, as many as there are."""
+    halves = [good[: len(good) // 3] for _, good in SENT.values()]
+    ports = [port for port, _ in SENT.values()]
+    open_ones = []
+    for port, half in list(zip(ports, halves, strict=True)) * 20:
+        sock = socket.create_connection(("127.0.0.1", node.port + port), WAIT)
+        sock.sendall(half)
+        open_ones.append(sock)
+    with node.client() as client:
+        for _ in range(20):
+            assert client.call("CoreSv1.Ping", {})["result"] == "Pong"
+    for sock in open_ones:
+        sock.close()
+
+
+def test_a_call_that_wants_no_answer_keeps_no_connection_open(node: NodeRig) -> None:
+    """Of a two-way client that has shut its sending side."""
+    assert exchange(node, b'{"method":"SessionSv1.Ping","params":[{}]}' * 3, port=BIJSON) == b""
+
+
+def test_what_follows_a_refused_handshake(node: NodeRig) -> None:
+    without_version = UPGRADE.replace(b"Sec-WebSocket-Version: 13\r\n", b"")
+    for junk in (b"", FRAME, b"\xff" * 50, UPGRADE, bytes(50)):
+        assert exchange(node, without_version + junk, port=HTTP).startswith(b"HTTP/1.1 400 ")
+        assert exchange(node, UPGRADE.replace(b"Origin: a\r\n", b"") + junk, port=HTTP).startswith(b"HTTP/1.1 403 ")
+
+
+def test_many_upgrades_that_nobody_wants(node: NodeRig) -> None:
+    request = b"GET /x HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n"
+    assert exchange(node, request * 1500, port=HTTP).count(b"HTTP/1.1 404 ") == 1500

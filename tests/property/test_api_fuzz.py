@@ -1,34 +1,24 @@
 """Whatever a client sends to whatever method: an answer or an error text, never a traceback; and the node is as sound as
 before (invariants 4, 6, 11): memory is what the log holds, no operation is left, and a known call is answered as ever.
 
-`CGR_FUZZ_EXAMPLES=20000 pytest tests/property/test_api_fuzz.py` makes a long, random run of it.
+How long it runs: fuzzing.py.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from functools import cache
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.property.api_values import BUSY, METHODS, Values
 from tests.property.api_world import Logged, World, flaw_of, known_good
+from tests.property.fuzzing import fuzzed
 from tests.simulation.crashing import flaws
 
-EXAMPLES = os.environ.get("CGR_FUZZ_EXAMPLES")
-fuzz = settings(
-    max_examples=int(EXAMPLES or 40),
-    derandomize=EXAMPLES is None,
-    database=None,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    print_blob=True,
-)
 CALLS = 12  # of a sequence
-BYTES = 1 << 20  # of a document: more is cut by the balancer
 
 
 @cache
@@ -66,13 +56,13 @@ def sound_after(calls: list[tuple[str, Any]]) -> list[str]:
     return wrong
 
 
-@fuzz
+@fuzzed(40)
 @given(sequences(METHODS))
 def test_any_method(calls: list[tuple[str, Any]]) -> None:
     assert sound_after(calls) == []
 
 
-@fuzz
+@fuzzed(40)
 @given(sequences(BUSY))
 def test_the_methods_that_charge(calls: list[tuple[str, Any]]) -> None:
     assert sound_after(calls) == []
