@@ -55,8 +55,14 @@ class CommandLine:
 
     def watch(self, add_reader: Callable[..., object], stop: Callable[[], None]) -> None:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop)
+        signals = (signal.SIGTERM, signal.SIGINT)
+
+        def stop_once() -> None:
+            signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # a second one must not kill it when the loop has closed
+            stop()
+
+        for number in signals:
+            loop.add_signal_handler(number, stop_once)
         if self._parent is not None:
             self._look_for_parent(loop)
 

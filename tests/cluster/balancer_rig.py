@@ -18,17 +18,12 @@ from typing import Any
 import zmq
 
 from cgr_cluster.routing import wire
+from tests.cluster.ports import free_port_base
 
 ROOT = Path(__file__).parents[2]
 WAIT = 10.0  # seconds that a test waits for something at most
 
 Handler = Callable[["FakeWorker", wire.RequestItem], tuple[bool, bytes] | None]
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def default_handler(worker: FakeWorker, item: wire.RequestItem) -> tuple[bool, bytes] | None:
@@ -134,7 +129,8 @@ class Rig:
     def __init__(self, config: str = "") -> None:
         self.folder = tempfile.mkdtemp(prefix="cgr-")
         self.link = f"ipc://{self.folder}/balancer"
-        self.json, self.http, self.bijson = free_port(), free_port(), free_port()
+        base = free_port_base()
+        self.json, self.http, self.bijson = base, base + 2, base + 3
         self.log = Path(self.folder, "log")
         path = Path(self.folder, "config.toml")
         path.write_text(config)

@@ -18,6 +18,8 @@ from typing import Any
 
 import psutil
 
+from tests.cluster.ports import free_port_base
+
 ROOT = Path(__file__).parents[2]
 WAIT = 30.0  # seconds that a test waits for a condition at most
 
@@ -31,20 +33,6 @@ def wait_until(condition: Callable[[], Any], what: str, seconds: float = WAIT) -
             return found
         assert time.monotonic() < end, f"waited {seconds:.0f} s in vain for {what}"
         time.sleep(0.01)
-
-
-def free_port_base() -> int:
-    """P such that P, P+2 and P+3 are free now."""
-    while True:
-        with socket.socket() as first, socket.socket() as second, socket.socket() as third:
-            first.bind(("127.0.0.1", 0))
-            port = int(first.getsockname()[1])
-            try:
-                second.bind(("127.0.0.1", port + 2))
-                third.bind(("127.0.0.1", port + 3))
-            except (OSError, OverflowError):
-                continue
-            return port
 
 
 class Client:

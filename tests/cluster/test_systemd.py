@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.node_rig import ROOT, WAIT, free_port_base
+from tests.cluster.node_rig import ROOT, WAIT
+from tests.cluster.ports import free_port_base
 
 UNIT = ROOT / "conf" / "systemd" / "cgr-cluster.service"
 
