@@ -24,6 +24,7 @@ MODULES = (
     "cgr_cluster.chargers.api",
     "cgr_cluster.thresholds.api",
     "cgr_cluster.stats.api",
+    "cgr_cluster.resources.api",
     "cgr_cluster.sessions.api",
     "cgr_cluster.cdrs.api",
 )

@@ -44,4 +44,9 @@ def object_owner(tenant: str, object_id: str) -> Owner:
     return Owner("object", f"{tenant}:{object_id}")
 
 
+def tenant_owner(tenant: str) -> Owner:
+    """What a tenant has one of: all its resources, which are checked and taken together (design 5)."""
+    return object_owner(tenant, "")
+
+
 LEADER = Owner("leader", "")

@@ -35,21 +35,32 @@ ReadValue = Callable[[Any, tuple[str, ...], View], Any]
 
 class LiveSource(NamedTuple):
     """`read`: a step (part, tenant, id) → the object or None. `value`: what `parts` name in the object, or MISSING; it
-    may raise ApiError."""
+    may raise ApiError. `id_of`: the id that a path's parts ask for."""
 
     owner: Callable[[str, str], Owner]
     read: StepDef
     value: ReadValue
+    id_of: Callable[[tuple[str, ...]], str]
 
 
 SOURCES: dict[str, LiveSource] = {}
 
 
-def live_source(root: str, owner: Callable[[str, str], Owner], read: StepDef, value: ReadValue) -> None:
+def first_part(parts: tuple[str, ...]) -> str:
+    return parts[0]
+
+
+def live_source(
+    root: str,
+    owner: Callable[[str, str], Owner],
+    read: StepDef,
+    value: ReadValue,
+    id_of: Callable[[tuple[str, ...]], str] = first_part,
+) -> None:
     """Declare what paths that begin with `~root` read; `owner` (tenant, id) holds the object."""
     if not read.reads:
         raise ValueError(f"step {read.name} of the source {root} must only read")
-    SOURCES[root] = LiveSource(owner, read, value)
+    SOURCES[root] = LiveSource(owner, read, value, id_of)
 
 
 class Need(Exception):  # noqa: N818 - a question, no error
@@ -96,7 +107,7 @@ class Live:
         source = SOURCES.get(root)
         if source is None:
             raise ApiError(f"NOT_CONNECTED: {root}")
-        key = root, view.tenant, parts[0]
+        key = root, view.tenant, source.id_of(parts)
         if key not in self.known:
             raise Need(*key)
         found = self._known(key)

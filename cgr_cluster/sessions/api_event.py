@@ -14,6 +14,9 @@ from cgr_cluster.rating.answers import event_cost_json
 from cgr_cluster.rating.call_cost import call_cost
 from cgr_cluster.rating.event_cost import cost_nano, event_cost_of
 from cgr_cluster.rating.types import Charge, EventCost
+from cgr_cluster.resources.process import allocate as allocate_resources
+from cgr_cluster.resources.process import authorize as authorize_resources
+from cgr_cluster.resources.process import release as release_resources
 from cgr_cluster.rpc.errors import ApiError, partially_executed
 from cgr_cluster.rpc.owners import ANY, EVENT
 from cgr_cluster.rpc.registry import method
@@ -57,9 +60,7 @@ def process_event(op: Operation, params: EventArgs) -> Steps[dict[str, Any]]:
         failed = (yield from _inform(op, event, runs, flags, _STATS, answer)) or failed
     yield from _stir(op, event, runs, flags, answer)
     if flags.on("*resources"):
-        if flags.first("*resources", ("*authorize", "*allocate", "*release")):
-            raise ApiError("NOT_CONNECTED: ResourceS")
-        answer["ResourceAllocation"] = {}
+        failed = (yield from _resources(op, event, runs, flags, answer)) or failed
     if flags.on("*ips"):
         if flags.first("*ips", ("*authorize", "*allocate", "*release")):
             raise ApiError("NOT_CONNECTED: IPs")
@@ -136,6 +137,34 @@ def _inform(
             failed = parts.part_failed(whom.part, each, error)
             found[run_id] = None
     answer[whom.answer] = found
+    return failed
+
+
+_RESOURCES: dict[str, parts.Work] = {
+    "*authorize": authorize_resources,
+    "*allocate": allocate_resources,
+    "*release": release_resources,
+}
+
+
+def _resources(
+    op: Operation, event: CGREvent, runs: list[ChargingRun], flags: Flags, answer: dict[str, Any]
+) -> Steps[bool]:
+    """`*resources`: always with the event itself, also for its runs. Answers whether that has failed. Raises
+    `RESOURCES_ERROR:...` with `*blocker_error`."""
+    failed = False
+    messages: dict[str, str] = {}
+    work = _RESOURCES.get(flags.first("*resources", tuple(_RESOURCES)) or "")
+    if work is not None:
+        for run_id, _ in _events(event, runs, flags, "*resources"):
+            parts.for_one_unit(op, event)
+            try:
+                messages[run_id] = yield from work(op, event)
+            except ApiError as error:
+                if flags.on("*blocker_error"):
+                    raise ApiError(f"RESOURCES_ERROR:{error.text}") from error
+                failed = parts.part_failed("resources", event, error)
+    answer["ResourceAllocation"] = messages
     return failed
 
 

@@ -11,6 +11,9 @@ from cgr_cluster.cdrs.stages import configured, stages_of
 from cgr_cluster.engine.domain import Operation, Steps, release, sleep
 from cgr_cluster.events.event import CGREvent
 from cgr_cluster.events.values import duration_of
+from cgr_cluster.resources.process import allocate as allocate_resources
+from cgr_cluster.resources.process import authorize as authorize_resources
+from cgr_cluster.resources.process import release as release_resources
 from cgr_cluster.rpc.errors import ApiError, missing, partially_executed
 from cgr_cluster.rpc.owners import EVENT
 from cgr_cluster.rpc.registry import method
@@ -100,7 +103,8 @@ def _authorize(op: Operation, params: AuthorizeArgs) -> Steps[dict[str, Any]]:
     if params.GetMaxUsage:
         granted = yield from max_usages(op, event)
         answer["MaxUsage"] = smallest([grant for _, grant in granted])
-    parts.resources(params.AuthorizeResources)
+    if params.AuthorizeResources:
+        answer["ResourceAllocation"] = yield from parts.resources(op, event, authorize_resources)
     parts.ips(params.AuthorizeIP)
     parts.routes(params.GetRoutes)
     yield from parts.thresholds_and_stats(op, event, params, answer)
@@ -141,7 +145,8 @@ def _initiate(op: Operation, params: InitArgs) -> Steps[dict[str, Any]]:
         raise no_subsystem()
     answer: dict[str, Any] = {}
     altered = (yield from parts.attributes(op, event, params.AttributeIDs)) if params.GetAttributes else None
-    parts.resources(params.AllocateResources)
+    if params.AllocateResources:
+        answer["ResourceAllocation"] = yield from parts.resources(op, event, allocate_resources)
     parts.ips(params.AllocateIP)
     if params.InitSession:
         granted = yield from start_session(op, event, params.ForceDuration)
@@ -239,7 +244,8 @@ def terminate(op: Operation, params: TerminateArgs) -> Steps[str]:
         raise no_subsystem()
     if params.TerminateSession:
         yield from _terminate(op, event, params.ForceDuration)
-    parts.resources(params.ReleaseResources)
+    if params.ReleaseResources:
+        yield from parts.resources(op, event, release_resources)
     parts.ips(params.ReleaseIP)
     yield from parts.thresholds_and_stats(op, event, params, {})
     return "OK"
@@ -280,7 +286,8 @@ def process_message(op: Operation, params: MessageArgs) -> Steps[dict[str, Any]]
     event = event_of(op, params)
     answer: dict[str, Any] = {}
     altered = (yield from parts.attributes(op, event, params.AttributeIDs)) if params.GetAttributes else None
-    parts.resources(params.AllocateResources)
+    if params.AllocateResources:
+        answer["ResourceAllocation"] = yield from parts.resources(op, event, allocate_resources)
     parts.ips(params.AllocateIP)
     parts.routes(params.GetRoutes)
     if params.Debit:

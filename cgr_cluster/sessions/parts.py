@@ -6,6 +6,7 @@ A subsystem that is not built yet is answered as one that is not configured (30.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from cgr_cluster.attributes.process import PROFILE_IDS, Processed, process_attributes
@@ -13,9 +14,13 @@ from cgr_cluster.engine.domain import Operation, Steps
 from cgr_cluster.events.event import CGREvent
 from cgr_cluster.events.values import text_of
 from cgr_cluster.filters.live import with_live
-from cgr_cluster.rpc.errors import ApiError, partially_executed
+from cgr_cluster.resources.matching import UNITS, USAGE_ID, any_resources
+from cgr_cluster.resources.process import authorize, release
+from cgr_cluster.rpc.errors import ApiError, missing, partially_executed
 from cgr_cluster.sessions.params import AuthorizeArgs, InitArgs, MessageArgs, TerminateArgs
+from cgr_cluster.sessions.reading import text_field
 from cgr_cluster.sessions.settings import SessionSettings, session_settings
+from cgr_cluster.sessions.types import Session
 from cgr_cluster.stats.matching import PROFILE_IDS as QUEUE_IDS
 from cgr_cluster.stats.matching import STAT_UPDATE
 from cgr_cluster.stats.process import process_event as process_stat_event
@@ -26,6 +31,9 @@ from cgr_cluster.thresholds.process import process_event
 logger = logging.getLogger("cgr_cluster.sessions")
 
 CONTEXT = "*sessions"
+STORED_ORIGIN = "*originID"  # option of a session's start: the usage id of its resources
+
+Work = Callable[[Operation, CGREvent], Steps[str]]  # authorize, allocate or release
 
 
 def attributes(op: Operation, event: CGREvent, ids: list[str]) -> Steps[Processed | None]:
@@ -53,9 +61,40 @@ def attributes_digest(answer: dict[str, Any], settings: SessionSettings) -> str:
     return settings.digest_separator.join(pairs)
 
 
-def resources(asked: bool) -> None:
-    if asked:
+def resources(op: Operation, event: CGREvent, work: Work) -> Steps[str]:
+    """One unit for the session of the event; answers the message. Raises as `for_one_unit`, and `RESOURCES_ERROR:...`."""
+    for_one_unit(op, event, any_id=work is authorize)
+    try:
+        return (yield from work(op, event))
+    except ApiError as error:
+        raise ApiError(f"RESOURCES_ERROR:{error.text}") from error
+
+
+def for_one_unit(op: Operation, event: CGREvent, *, any_id: bool = False) -> None:
+    """Let the event's options say what resources it is about: its OriginID, or with `any_id` a new id when it has none, and one
+    unit. Raises `NOT_CONNECTED: ResourceS`, `MANDATORY_IE_MISSING: [OriginID]`."""
+    if not session_settings(op.generation).resources_connected:
         raise ApiError("NOT_CONNECTED: ResourceS")
+    usage_id = text_field(event.event, "OriginID")
+    if not usage_id:
+        if not any_id:
+            raise missing(["OriginID"])
+        usage_id = op.new_uuid()
+    event.opts = {**event.opts, USAGE_ID: usage_id, UNITS: 1}
+
+
+def free_resources(op: Operation, ended: Session) -> Steps[None]:
+    """What a session holds that is ended by the system (30.11). A failure is only logged."""
+    usage_id = text_of(ended.opts_start.get(STORED_ORIGIN)) or ended.resource_id
+    connected = session_settings(op.generation).resources_connected
+    if not connected or not usage_id or not any_resources(op.generation, ended.tenant):
+        return
+    opts = {**ended.opts_start, USAGE_ID: usage_id, UNITS: 1}
+    try:
+        yield from release(op, CGREvent(ended.tenant, op.new_uuid(), None, ended.event_start, opts))
+    except ApiError as error:
+        if error.text != "NOT_FOUND":
+            logger.warning("resources of ended session %s (%s): %s", ended.cgrid, usage_id, error.text)
 
 
 def ips(asked: bool) -> None:
@@ -132,6 +171,8 @@ def digest(op: Operation, answer: dict[str, Any], empty: dict[str, Any]) -> dict
     for name, ids in (("Thresholds", "ThresholdIDs"), ("StatQueues", "StatQueueIDs")):
         if ids in answer:
             flat[name] = ",".join(answer[ids])
+    if "ResourceAllocation" in answer:
+        flat["ResourceAllocation"] = answer["ResourceAllocation"]
     if "Attributes" in answer:
         flat["AttributesDigest"] = attributes_digest(answer["Attributes"], session_settings(op.generation))
     return flat

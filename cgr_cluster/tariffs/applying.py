@@ -17,11 +17,12 @@ from cgr_cluster.actions.attach import forget_account, load_account, load_tasks
 from cgr_cluster.actions.membership import NO_ACCOUNT
 from cgr_cluster.engine.codec import pack
 from cgr_cluster.engine.domain import Call, GenerationView, Operation, Part, Steps, step, together
-from cgr_cluster.engine.owner import LEADER, Owner, account_owner, object_owner
+from cgr_cluster.engine.owner import LEADER, Owner, account_owner, object_owner, tenant_owner
 from cgr_cluster.engine.placement import locate
 from cgr_cluster.filters.profiles import unhide_loaded
+from cgr_cluster.resources.steps import forget as forget_resource
+from cgr_cluster.resources.types import RESOURCES
 from cgr_cluster.rpc.errors import ApiError, server_error
-from cgr_cluster.stats.matching import STATS
 from cgr_cluster.stats.steps import forget as forget_queue
 from cgr_cluster.tariffs.deck import Deck, read_deck_slices, warn_of_unloaded
 from cgr_cluster.tariffs.loading import AccountLoad, EndedState, Loaded, Loader
@@ -245,16 +246,19 @@ def at_shards(calls: list[Call]) -> Steps[list[Any]]:
     return results
 
 
-_FORGET = {THRESHOLDS.name: forget_threshold, STATS.name: forget_queue}
+def forget_state(ended: EndedState) -> Call:
+    """The step that drops one."""
+    kind, tenant, name, state = ended
+    if kind == RESOURCES.name:
+        return forget_resource.at(tenant_owner(tenant), tenant, name, state)
+    forget = forget_threshold if kind == THRESHOLDS.name else forget_queue
+    return forget.at(object_owner(tenant, name), tenant, name, state)
 
 
 def forget_states(ended: list[EndedState]) -> Steps[None]:
-    """Drop the states of thresholds and statistic queues that a removal has taken away."""
+    """Drop the states of thresholds, statistic queues and resources that a removal has taken away."""
     for start in range(0, len(ended), SHARDS_AT_ONCE):
-        some = ended[start : start + SHARDS_AT_ONCE]
-        yield together(
-            [_FORGET[kind].at(object_owner(tenant, name), tenant, name, state) for kind, tenant, name, state in some]
-        )
+        yield together([forget_state(one) for one in ended[start : start + SHARDS_AT_ONCE]])
 
 
 def conclude(op: Operation, reload: bool, caching: str | None) -> Steps[None]:

@@ -15,6 +15,7 @@ from cgr_cluster.engine.domain import GenerationView
 from cgr_cluster.events.instant import Instant
 from cgr_cluster.events.times import format_instant
 from cgr_cluster.rating.reference import Destination, RatingPlan
+from cgr_cluster.resources.types import ResourceProfile
 from cgr_cluster.stats.types import StatQueueProfile
 from cgr_cluster.tariffs.loading import Loaded
 from cgr_cluster.tariffs.slices import SLICE_ROWS, Slices
@@ -104,7 +105,7 @@ def differences(live: Any, loaded: Any) -> Iterator[Change]:
         yield from _of_fields("", _without_new_ids(live, "timings"), _without_new_ids(loaded, "timings"))
     elif isinstance(live, ActionTriggerGroup) and isinstance(loaded, ActionTriggerGroup):
         yield from _of_fields("", _triggers(live, loaded), loaded)
-    elif isinstance(live, ThresholdProfile) and isinstance(loaded, ThresholdProfile):
+    elif isinstance(live, ThresholdProfile | ResourceProfile) and type(live) is type(loaded):
         yield from _of_fields("", live, msgspec.structs.replace(loaded, state_id=live.state_id))
     elif isinstance(live, StatQueueProfile) and isinstance(loaded, StatQueueProfile):
         yield from _of_fields("", _without_state(live), _without_state(loaded))

@@ -27,13 +27,21 @@ from cgr_cluster.rating.reference import (
     StoredTiming,
 )
 from cgr_cluster.rating.types import Timing
+from cgr_cluster.resources.types import RESOURCES, ResourceProfile
 from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.stats.matching import STATS
 from cgr_cluster.stats.types import StatQueueProfile
 from cgr_cluster.tariffs import tp_types as tp
 from cgr_cluster.tariffs.action_rows import action_of, trigger_of
 from cgr_cluster.tariffs.deck import LOAD_ORDER, Deck
-from cgr_cluster.tariffs.profiles import attribute_profile_of, charger_of, filter_of, stat_queue_of, threshold_of
+from cgr_cluster.tariffs.profiles import (
+    attribute_profile_of,
+    charger_of,
+    filter_of,
+    resource_of,
+    stat_queue_of,
+    threshold_of,
+)
 from cgr_cluster.tariffs.ratings import ANY, PlanBuilder, PriceList, timing_of
 from cgr_cluster.tariffs.rows import Problem
 from cgr_cluster.tariffs.slices import SLICE_ROWS, Slices, whole
@@ -60,7 +68,7 @@ class AccountLoad(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 class Loaded(msgspec.Struct, gc=False):
     """`changes` make one changeset. `asap` are the tasks that the load makes: (account id or "", action group).
-    `states` are those of the live thresholds and statistic queues with the ids of the load's: they end should it be
+    `states` are those of the live thresholds, statistic queues and resources with the ids of the load's: they end should it be
     removed."""
 
     changes: list[Change] = []
@@ -290,6 +298,13 @@ class Loader:
             self._loaded.states.append((THRESHOLDS.name, live.tenant, live.id, live.state_id))
         self._objects[THRESHOLDS.name, f"{found.tenant}:{found.id}"] = found
 
+    def _load_resource(self, row: tp.TPResourceProfile) -> None:
+        found = resource_of(row, cast(GenerationView, self), self._now_ns, self._zone, self._new_id())
+        live: ResourceProfile | None = RESOURCES.get(self._generation, found.tenant, found.id)
+        if live is not None:
+            self._loaded.states.append((RESOURCES.name, live.tenant, live.id, live.state_id))
+        self._objects[RESOURCES.name, f"{found.tenant}:{found.id}"] = found
+
     def _load_stat(self, row: tp.TPStatProfile) -> None:
         found = stat_queue_of(row, cast(GenerationView, self), self._now_ns, self._zone, self._new_id())
         live: StatQueueProfile | None = STATS.get(self._generation, found.tenant, found.id)
@@ -320,6 +335,7 @@ _LOADERS: dict[str, Callable[[Loader, Any], Slices[None] | None]] = {
     "action_trigger": Loader._load_action_triggers,
     "account_actions": Loader._load_account_actions,
     "filter": Loader._load_filter,
+    "resource": Loader._load_resource,
     "stat": Loader._load_stat,
     "threshold": Loader._load_threshold,
     "attribute_profile": Loader._load_attribute_profile,

@@ -1,5 +1,5 @@
 """CSV rows of profiles with a tenant: Filters.csv (50 §5.3), Attributes.csv (50 §8.5), Chargers.csv (30.10),
-Thresholds.csv (51 §3.5), Stats.csv (60 §1.1).
+Thresholds.csv (51 §3.5), Stats.csv (60 §1.1), Resources.csv (60 §2.1).
 
 Several rows of one tenant and id make one profile; what a later row leaves empty keeps what an earlier one said.
 """
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from cgr_cluster.events.durations import parse_duration
+from cgr_cluster.events.values import float_of
 from cgr_cluster.tariffs import tp_types as tp
 from cgr_cluster.tariffs.rows import Add, Cells, Finish, Found, file_kind
 
@@ -231,6 +232,41 @@ def _thresholds() -> tuple[Add, Finish, Cells]:
     return add, finish, cells
 
 
+def _resources() -> tuple[Add, Finish, Cells]:
+    """Stored and Blocker are true when a row says so, of the other scalars the last that says something counts."""
+
+    def add(found: Found, row: list[Any]) -> None:
+        draft = _draft(found, row)
+        filter_ids, interval, ttl, limit, message, blocker, stored, weight, thresholds = row[2:]
+        _common(draft, filter_ids, interval, weight)
+        parse_duration(ttl)  # a text that is none is the file's error, as the next
+        if limit:
+            float_of(limit)
+        values = draft.values
+        for name, value in (("ttl", ttl), ("limit", limit), ("message", message)):
+            values[name] = value or values.get(name, "")
+        values["blocker"] = blocker or values.get("blocker", False)
+        values["stored"] = stored or values.get("stored", False)
+        _unite(values.setdefault("threshold_ids", []), split_list(thresholds))
+
+    def finish(tpid: str, load_id: str, found: Found) -> list[Any]:
+        return [
+            tp.TPResourceProfile(
+                tpid, d.tenant, d.id, d.filter_ids, d.interval, d.values["ttl"], d.values["limit"], d.values["message"],
+                d.values["blocker"], d.values["stored"], d.weight, d.values["threshold_ids"],
+            )
+            for d in found.values()
+        ]  # fmt: skip
+
+    def cells(p: tp.TPResourceProfile) -> Iterator[tuple[Any, ...]]:
+        yield (
+            p.Tenant, p.ID, ";".join(p.FilterIDs), interval_text(p.ActivationInterval), p.UsageTTL, p.Limit,
+            p.AllocationMessage, p.Blocker, p.Stored, p.Weight, ";".join(p.ThresholdIDs),
+        )  # fmt: skip
+
+    return add, finish, cells
+
+
 def _stats() -> tuple[Add, Finish, Cells]:
     """Stored and Blocker are true when a row says so, of the other scalars the last that says something counts. The filters
     of a row are those of its metrics."""
@@ -293,6 +329,12 @@ THRESHOLDS = file_kind(
     "threshold", "Thresholds.csv", "ThresholdMdl",
     "Tenant ID FilterIDs ActivationInterval MaxHits:int MinHits:int MinSleep Blocker:bool Weight:float ActionIDs Async:bool EeIDs",
     _thresholds(),
+)  # fmt: skip
+RESOURCES = file_kind(
+    "resource", "Resources.csv", "ResourceMdl",
+    "Tenant ID FilterIDs ActivationInterval UsageTTL Limit AllocationMessage Blocker:bool Stored:bool Weight:float"
+    " ThresholdIDs",
+    _resources(),
 )  # fmt: skip
 STATS = file_kind(
     "stat", "Stats.csv", "StatMdl",

@@ -10,8 +10,11 @@ from cgr_cluster.engine.domain import GenerationView
 from cgr_cluster.events.durations import parse_duration
 from cgr_cluster.events.rules import split_value
 from cgr_cluster.events.times import parse_time
+from cgr_cluster.events.values import float_of
 from cgr_cluster.filters.lists import check_filter, check_references
 from cgr_cluster.filters.types import ActivationInterval, Filter, Rule
+from cgr_cluster.resources.types import RESOURCES, ResourceProfile
+from cgr_cluster.resources.types import with_state as resource_with_state
 from cgr_cluster.rpc.errors import missing
 from cgr_cluster.stats.matching import STATS
 from cgr_cluster.stats.metrics import base_and_field
@@ -74,6 +77,24 @@ def threshold_of(
         tuple(row.ActionIDs), row.Async, tuple(row.EeIDs),
     )  # fmt: skip
     return with_state(profile, THRESHOLDS.get(generation, row.Tenant, row.ID), new_id)
+
+
+def resource_of(
+    row: tp.TPResourceProfile, generation: GenerationView, now_ns: int, zone: str, new_id: str
+) -> ResourceProfile:
+    """Raises ApiError for a missing or broken filter, a UsageTTL that is no duration, and a Limit that is no number. `new_id`: of
+    its state, should it begin anew."""
+    if not row.ID:
+        raise missing(["ID"])
+    interval = interval_of(row.ActivationInterval, now_ns, zone)
+    usage_ttl_ns = parse_duration(row.UsageTTL)
+    limit = float_of(row.Limit) if row.Limit else 0.0
+    check_references(generation, row.Tenant, row.ID, row.FilterIDs)
+    profile = ResourceProfile(
+        row.Tenant, row.ID, tuple(row.FilterIDs), interval, usage_ttl_ns, limit, row.AllocationMessage, row.Blocker,
+        row.Stored, row.Weight, tuple(row.ThresholdIDs),
+    )  # fmt: skip
+    return resource_with_state(profile, RESOURCES.get(generation, row.Tenant, row.ID), new_id)
 
 
 def stat_queue_of(

@@ -13,6 +13,7 @@ import pytest
 from cgr_cluster.accounts.types import Account
 from cgr_cluster.engine import runner
 from cgr_cluster.node.node import Node
+from cgr_cluster.resources.types import Resource, Usage
 from cgr_cluster.stats import steps as stat_steps
 from cgr_cluster.stats.types import StatEntry, StatItem, StatQueue, StatValue
 from cgr_cluster.thresholds.types import Threshold
@@ -389,6 +390,71 @@ def hits_of_many(node: Node) -> list[Any]:
     return [*answers, counted(node)]
 
 
+# --- resources ---------------------------------------------------------------------------------------------------
+
+
+def resource_plan(node: Node) -> None:
+    """A resource of all calls and one of an account, which tells a threshold; sessions take them too."""
+    call_plan(node)
+    retail = accounts_apart(node, 1)[0]
+    for name, filters, more in (
+        ("ALL", [], {"Limit": 5, "UsageTTL": 3600 * S}),
+        ("OWN", [f"*string:~*req.Account:{retail}"], {"Limit": 2, "UsageTTL": -1, "Weight": 10, "ThresholdIDs": ["T"]}),
+    ):
+        profile = {"ID": name, "FilterIDs": filters, "ThresholdIDs": ["*none"], **more}
+        ok(node, "APIerSv1.SetResourceProfile", profile)
+    threshold = {"ID": "T", "FilterIDs": ["*string:~*opts.*eventType:ResourceUpdate"], "MaxHits": -1}
+    ok(node, "APIerSv1.SetThresholdProfile", threshold)
+
+
+def taken(node: Node) -> list[Any]:
+    """Usages with their units, and the hits of the threshold."""
+    found = [ok(node, "ResourceSv1.GetResource", {"ID": name}) for name in ("ALL", "OWN")]
+    units = [{name: usage["Units"] for name, usage in resource["Usages"].items()} for resource in found]
+    return [units, found[0]["TTLIdx"], counted(node)]
+
+
+def resource_calls(node: Node) -> list[Any]:
+    retail = accounts_apart(node, 1)[0]
+
+    def of(method: str, usage_id: str, units: float = 1, account: str = retail) -> Any:
+        opts = {"*rsUsageID": usage_id, "*rsUnits": units}
+        return node.call(f"ResourceSv1.{method}", {"ID": "e", "Event": {"Account": account}, "APIOpts": opts})
+
+    start = {"AllocateResources": True, "InitSession": True, "Event": event(node, Usage="30s")}
+    end = {"TerminateSession": True, "ReleaseResources": True, "Event": event(node, Usage="31s")}
+    out = [
+        of("AllocateResources", "a"),
+        of("AllocateResources", "b", 1.5),
+        node.call("SessionSv1.InitiateSession", start),
+        of("AuthorizeResources", "x", 2),
+        of("AllocateResources", "a", 0.25),
+        of("AllocateResources", "x", 9),
+        taken(node),
+        of("ReleaseResources", "b"),
+        of("ReleaseResources", "nobody"),
+        node.call("SessionSv1.TerminateSession", end),
+        node.call("SessionSv1.ProcessCDR", {"Event": event(node)}),
+        of("AllocateResources", "b", 1, "other"),
+        taken(node),
+    ]
+    lost = {"AllocateResources": True, "InitSession": True, "APIOpts": {"*sessionsTTL": "5s"}}
+    fields = event(node, OriginID="ttl", CGRID="d" * 40, Usage="10s")
+    out.append(node.call("SessionSv1.InitiateSession", {**lost, "Event": fields}))
+    out.append(taken(node))
+    node.advance(30 * S)
+    return [*out, taken(node), shown(node)]
+
+
+def resources_whole(node: Node) -> bool:
+    """What a resource counts is what its usages hold, and no usage is one of nobody's."""
+    resources, usages = of_kind(node, "resource", Resource), of_kind(node, "resource_usage", Usage)
+    held = dict.fromkeys((resource.state_id for resource in resources.values()), 0)
+    for key, usage in usages.items():
+        held[key.partition(":")[0]] += usage.units_nano
+    return all(resource.used_nano == held[resource.state_id] for resource in resources.values()) and paid_by_cdrs(node)
+
+
 def nothing(node: Node) -> None:
     pass
 
@@ -405,6 +471,7 @@ CASES: dict[str, tuple[Prepare, Workload, Callable[[Node], bool]]] = {
     "an *asap plan over five accounts": (asap_plan, plan_runs, sums_to(12.5)),
     "events that thresholds count and act on": (threshold_plan, threshold_events, bonuses_as_counted),
     "events in statistic queues": (queue_plan, queue_events, paid_with_gifts),
+    "resources of sessions and of others": (resource_plan, resource_calls, resources_whole),
     "a load of a folder": (nothing, load_plan, lambda node: True),
 }
 

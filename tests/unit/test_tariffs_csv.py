@@ -151,6 +151,7 @@ PLAN = {
     "AccountActions.csv": b"t,a,AP,AT,true,false\n",
     "Filters.csv": b"t,F1,*string,~*req.A,1;2,X;Y\nt,F1,*prefix,~*req.B,3,\n",
     "Attributes.csv": b"t,AA,*any,F1,X,F2;F3,*req.A,*constant,v,true,10\nt,AA,,,,,*req.B,,w,,\n",
+    "Resources.csv": b"t,RES,F1;F2,2020-01-01T00:00:00Z,1h,3.5,MESSAGE,true,true,10,*none\nt,RES,F3,,*unlimited,,,,,,TH\n",
     "Stats.csv": b"t,ST,F1;F2,2020-01-01T00:00:00Z,3,1h,2,*asr;*tcc,,true,false,10,*none\nt,ST,,,,,,*tcd,F3;F4,,,,\n",
     "Thresholds.csv": b"t,TH,F1;F2,2020-01-01T00:00:00Z,-1,2,1h,true,10,A;B,true,E\n",
     "Chargers.csv": b"t,C,F1,X;Y,run,*a:b:c;D;*e:f:g,10\nt,C,,,,*h:i:j,\n",
