@@ -236,12 +236,12 @@ def _resources() -> tuple[Add, Finish, Cells]:
     """Stored and Blocker are true when a row says so, of the other scalars the last that says something counts."""
 
     def add(found: Found, row: list[Any]) -> None:
-        draft = _draft(found, row)
         filter_ids, interval, ttl, limit, message, blocker, stored, weight, thresholds = row[2:]
-        _common(draft, filter_ids, interval, weight)
-        parse_duration(ttl)  # a text that is none is the file's error, as the next
+        parse_duration(ttl)  # a text that is none is the file's error, as the next, and the row says nothing
         if limit:
             float_of(limit)
+        draft = _draft(found, row)
+        _common(draft, filter_ids, interval, weight)
         values = draft.values
         for name, value in (("ttl", ttl), ("limit", limit), ("message", message)):
             values[name] = value or values.get(name, "")

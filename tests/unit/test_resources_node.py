@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -111,6 +112,20 @@ def test_profiles_name_their_errors(node: Node) -> None:
     broken = "SERVER_ERROR: broken reference to filter: <NONE> for item with ID: cgrates.org:R"
     assert error(node, "APIerSv1.SetResourceProfile", ID="R", FilterIDs=["NONE"]) == broken
     assert error(node, "APIerSv1.GetResourceProfile", ID="R") == "NOT_FOUND"
+
+
+@pytest.mark.parametrize(
+    ("cells", "text"),
+    [
+        ("soon,3,,", 'time: invalid duration "soon"'),
+        ("1h,many,,", 'strconv.ParseFloat: parsing "many": invalid syntax'),
+        ("1h,3,,perhaps", 'invalid value "perhaps" for field ResourceMdl.Blocker'),
+    ],
+)
+def test_rows_that_cannot_be_read(node: Node, tmp_path: Path, cells: str, text: str) -> None:
+    (tmp_path / "Resources.csv").write_text(f"cgrates.org,R,,,{cells},,,\n")
+    assert error(node, "APIerSv1.LoadTariffPlanFromFolder", FolderPath=str(tmp_path)) == f"SERVER_ERROR: {text}"
+    assert error(node, "APIerSv1.GetResourceProfileIDs") == "NOT_FOUND"
 
 
 # --- requests ------------------------------------------------------------------------------------------------------
