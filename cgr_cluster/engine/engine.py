@@ -199,6 +199,8 @@ class Engine:
             self.ready.extend(self._deferred.pop(key, ()))
             if not shard.tables.get("moving"):
                 self.ready.extend(self._deferred.pop(f"{SHARD_MOVES}{shard.number}", ()))
+        elif kind in SHORT_LIVED and value is not None:
+            self.kept.remember(kind, shard, key, value.at_ns)
 
     def pack_again(self, shard: Shard, kind: str, key: str) -> None:
         """Keep the object, which is being changed, packed when this turn's group is made."""
@@ -386,7 +388,6 @@ class Engine:
 
     def put_done(self, home: Shard, uid: str, body: bytes, failed: bool, owner: Owner | None) -> None:
         self.change(home, "done", uid, Done(self.now_ns, body, failed, owner_text(owner)))
-        self.kept.remember("done", home, uid, self.now_ns)
 
     # --- forwarding -------------------------------------------------------------------------------------------
 

@@ -423,6 +423,7 @@ class Runner:
             return None
         operation.dirty = True
         operation.remote.append((place, number))
+        operation.delivering.append((place, number))  # it may have left some behind; asking costs nothing
         if memo.error is not None:
             operation.journal.append((number, call.step.name, None, memo.error))
             return None, ApiError(memo.error)
@@ -438,7 +439,7 @@ class Runner:
 
         def work() -> None:
             outcome.append(self._do(operation, call, number))
-            if outcome[0] is None:
+            if outcome[0] is None or len(operation.outstanding) > 1:  # in one group with what it has done
                 self._wait(operation)
 
         if not self.engine.segment(work):
@@ -567,7 +568,9 @@ class Runner:
 
     def _invoke(self, operation: Running, command: Invoke) -> Outcome | None:
         """Send a request to the method's owner, this worker's own engine included. Its uid is the same when the operation
-        is run again, so that what was executed is answered from its record (`Done`)."""
+        is run again, so that what was executed is answered from its record (`Done`). The method may need what the
+        operation holds, so that goes first."""
+        self._release(operation, "")
         number = operation.next_number()
         outcome = operation.recall(number, METHOD + command.method)
         if outcome is not None:
@@ -683,7 +686,6 @@ class Runner:
                 error = failure.text
             if not step.idempotent and shard is not None:
                 engine.change(shard, "memo", memo_key, Memo(engine.now_ns, result, error or None, text))
-                engine.kept.remember("memo", shard, memo_key, engine.now_ns)
 
         if not engine.segment(work):
             result, error = b"", internal_error(message.op_id).decode()

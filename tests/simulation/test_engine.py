@@ -223,3 +223,37 @@ def test_an_answer_waits_until_what_its_parts_deliver_is_with_its_owners(method:
 def test_the_wait_for_deliveries_is_shown_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Deliveries, "when_made", lambda self, waiter, then, *args: then(*args))
     assert coins_when_answered("Toy.Celebrate") < 6
+
+
+def sharing_over_moves(workers: int, crash_at: tuple[int, ...] = ()) -> tuple[Node, list[int]]:
+    """Coins for purses of which one at each worker is on the move when they come."""
+    node = new_node(workers, crash_at)
+    names = [f"p{n}" for n in range(6)]
+    for name in names:
+        result(node, "Toy.Give", {"purse": name, "coins": 100})
+    at = {name: node.shard_map[toy.owner(name).shard] for name in names}
+    near = next(name for name in names[1:] if at[name] == at["p0"])
+    far = next(name for name in names[1:] if at[name] != at["p0"])
+    result(node, "Toy.Freeze", {"purse": near, "seconds": 1})
+    result(node, "Toy.Freeze", {"purse": far, "seconds": 2})
+    out = list(result(node, "Toy.Share", {"purse": "p0", "to": [near, far], "coins": 20}))
+    return node, out + [result(node, "Toy.Get", {"purse": name}) for name in names]
+
+
+def test_invariant_06_a_step_that_waited_for_a_move_is_done_once_while_others_are_still_out() -> None:
+    calm, expected = sharing_over_moves(2)
+    assert sum(expected[2:]) == 600
+    wrong = []
+    for at in range(1, calm.events + 1):
+        node, out = sharing_over_moves(2, (at,))
+        if out != expected or remembered(node) != logged(node):
+            wrong.append((at, out))
+    assert wrong == []
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_who_calls_a_method_holds_nothing_that_the_method_could_wait_for(workers: int) -> None:
+    node = new_node(workers)
+    result(node, "Toy.Give", {"purse": "p0", "coins": 10})
+    assert result(node, "Toy.Lend", {"purse": "p0", "to": "p1", "coins": 4}) is True
+    assert result(node, "Toy.Get", {"purse": "p0"}) == 6

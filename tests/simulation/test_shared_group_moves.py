@@ -12,6 +12,7 @@ import pytest
 
 from cgr_cluster.engine.owner import Owner
 from cgr_cluster.engine.placement import locate
+from cgr_cluster.engine.redelivery import MEMO_KEPT_NS
 from cgr_cluster.node.node import Node
 from tests.simulation.test_engine import logged, remembered
 
@@ -134,3 +135,13 @@ def test_invariant_06_and_07_a_crash_at_every_commit_and_send_of_joins_changes_n
         elif any(key.startswith(("intent/", "moving/", "joining/")) for _, key in node.disk):
             wrong.append(f"crash at event {at}: something is left")
     assert wrong == []
+
+
+def test_answers_and_step_results_that_moved_along_are_forgotten_in_time(plan: str) -> None:
+    node = new_node(plan, 2)
+    workload(node)
+    node.advance(MEMO_KEPT_NS + 1)
+    for _ in node.workers:
+        result(node, "APIerSv1.GetAccountsCount", {})
+    kept = {key for _, key in node.memory() if key.startswith(("done/", "memo/"))}
+    assert kept == set()

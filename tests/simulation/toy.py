@@ -24,6 +24,7 @@ from cgr_cluster.engine.domain import (
     together,
 )
 from cgr_cluster.engine.owner import LEADER, Owner
+from cgr_cluster.engine.placement import Moving
 from cgr_cluster.rpc.errors import ApiError, not_found
 from cgr_cluster.rpc.owners import ANY, LEADER_RULE
 from cgr_cluster.rpc.registry import Method, Registry
@@ -192,6 +193,30 @@ def do_deposit(part: Part, params: Any) -> str:
     return "OK"
 
 
+@step("toy.freeze")
+def freeze(part: Part, name: str, seconds: int) -> None:
+    """Let the purse be on the move, which ends after some seconds where it began."""
+    part.put(Moving, f"purse:{name}", Moving(0))
+    part.spawn("toy.thaw", name, seconds)
+
+
+@task("toy.thaw")
+def thaw_later(op: Operation, name: str, seconds: int) -> Steps[None]:
+    yield sleep(seconds * 10**9)
+    yield thaw.at(owner(name), name)
+
+
+@step("placement.toy_thaw", idempotent=True)
+def thaw(part: Part, name: str) -> None:
+    if part.read(Moving, f"purse:{name}") is not None:
+        part.delete(Moving, f"purse:{name}")
+
+
+def do_freeze(part: Part, params: Any) -> str:
+    freeze(part, params["purse"], params["seconds"])
+    return "OK"
+
+
 @timer("toy.interest")
 def interest(op: Operation, name: str, times: int) -> Steps[None]:
     yield give.at(owner(name), name, 1)
@@ -239,6 +264,15 @@ def do_order(op: Operation, params: Any) -> Steps[Any]:
     return None
 
 
+def do_lend(op: Operation, params: Any) -> Steps[Any]:
+    """Hold the purse while a method is called that must have it for itself."""
+    yield exclusive(params["purse"])
+    yield give.at(owner(params["purse"]), params["purse"], 1)
+    lent = yield invoke("Toy.Transfer", msgspec.json.encode(params))
+    yield take.at(owner(params["purse"]), params["purse"], 1)
+    return bool(lent)
+
+
 def do_loop(op: Operation, params: Any) -> Steps[Any]:
     """Call itself without an end."""
     return (yield invoke("Toy.Loop", msgspec.json.encode(params)))
@@ -261,7 +295,7 @@ def registry() -> Registry:
         ("Share", do_share, PurseRule(), True), ("Total", do_total, ANY, False), ("SetWage", do_set_wage, LEADER_RULE, True),
         ("GetWage", do_get_wage, ANY, False), ("Pay", do_pay, LEADER_RULE, True), ("Deposit", do_deposit, PurseRule(), True),
         ("Ask", do_ask, ANY, True), ("Wages", do_wages, ANY, False), ("Break", do_break, PurseRule(), True), ("Order", do_order, ANY, True),
-        ("Loop", do_loop, PurseRule(), True),
+        ("Loop", do_loop, PurseRule(), True), ("Lend", do_lend, PurseRule(), True), ("Freeze", do_freeze, PurseRule(), True),
         ("Court", do_court, PurseRule(), True), ("Celebrate", do_celebrate, PurseRule(), True), ("CelebrateAt", do_celebrate_at, PurseRule(), True),
     ):  # fmt: skip
         orchestrates = handler.__code__.co_flags & 0x20 != 0
