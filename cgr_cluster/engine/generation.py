@@ -287,6 +287,15 @@ class Generation:
         found: T = entry[1]
         return found
 
+    def apart(self) -> Generation:
+        """The same reference data without what has been derived: for what is derived to hold on to. Should it hold the
+        generation itself, each would keep alive the one before, and none would ever go."""
+        new = Generation.__new__(Generation)
+        for name in ("number", "deck", "_defaults", "_open", "_tables", "_reverse", "has_homes", "default_tenant"):
+            setattr(new, name, getattr(self, name))
+        new.dropped, new._derived, new._previous_derived = [], {}, {}
+        return new
+
     def _renewed(
         self, build: Callable[[Generation], T], entry: tuple[Any, Any], kinds: Sequence[str], tables: Any
     ) -> T:

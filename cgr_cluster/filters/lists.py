@@ -22,17 +22,22 @@ class CompiledFilter:
         self.tests: tuple[Test, ...] = tuple(compile_rule(rule) for rule in found.rules)
 
 
+MAX_COMPILED = 100_000  # filters that are kept compiled: callers may name inline ones of their own, all forgotten then
+
+
 class _Filters:
     """Compiled filters of a generation, made when first used."""
 
     def __init__(self, generation: GenerationView) -> None:
-        self._generation = generation
+        self._generation = generation.apart()
         self._compiled: dict[str, CompiledFilter] = {}
 
     def get(self, tenant: str, filter_id: str) -> CompiledFilter:
         key = filter_id if is_inline(filter_id) else f"{tenant}:{filter_id}"
         compiled = self._compiled.get(key)
         if compiled is None:
+            if len(self._compiled) >= MAX_COMPILED:
+                self._compiled.clear()
             compiled = self._compiled[key] = CompiledFilter(find_filter(self._generation, tenant, filter_id))
         return compiled
 

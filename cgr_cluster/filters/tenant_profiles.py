@@ -168,7 +168,7 @@ class _Tenants:
     __slots__ = ("_generation", "_kind", "_settings", "_tenants")
 
     def __init__(self, generation: GenerationView, kind: ProfileKind) -> None:
-        self._generation = generation
+        self._generation = generation.apart()
         self._kind = kind
         self._settings = IndexSettings.of(generation, kind.section)
         self._tenants: dict[str, TenantProfiles] = {}
@@ -187,7 +187,7 @@ class _Tenants:
         profiles, filters = _by_tenant(changed[self._kind.name]), _by_tenant(changed["filter"])
         for tenant, found in self._tenants.items():
             if tenant in profiles or tenant in filters:
-                found = found.after(generation, profiles.get(tenant, ()), filters.get(tenant, ()))
+                found = found.after(new._generation, profiles.get(tenant, ()), filters.get(tenant, ()))
             new._tenants[tenant] = found
         return new
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 from typing import Any
 
@@ -11,6 +12,7 @@ from cgr_cluster.accounts import refund
 from cgr_cluster.engine import messages as m
 from cgr_cluster.engine import runner
 from cgr_cluster.engine.engine import Engine
+from cgr_cluster.engine.generation import Generation
 from cgr_cluster.engine.owner import Owner
 from cgr_cluster.engine.references import References
 from cgr_cluster.node.node import Node
@@ -195,6 +197,7 @@ def test_invariant_13_is_shown_to_fail_when_a_set_does_not_wait(monkeypatch: pyt
 
 BOUNDS = (
     ("cgr_cluster.engine.engine", "MAX_READY_PER_TURN"),
+    ("cgr_cluster.filters.lists", "MAX_COMPILED"),
     ("cgr_cluster.engine.runner", "MAX_HOPS"),
     ("cgr_cluster.engine.references", "CHANGESETS_KEPT"),
     ("cgr_cluster.engine.redelivery", "DONE_KEPT_NS"),
@@ -297,3 +300,33 @@ def test_invariant_16_memory_of_the_domain_is_what_its_export_loads_to() -> None
             copy = type(shard)(shard.number)
             copy.load(shard.export())
             assert copy.export() == shard.export()
+
+
+def test_invariant_14_generations_of_reference_data_go_when_nobody_needs_them() -> None:
+    """Whatever is derived of them, which is kept from one to the next while it is true."""
+    node = Node(1)
+
+    def change(number: int) -> None:
+        event = {"Account": str(number)}
+        profile = {"Tenant": "cgrates.org", "ID": f"T{number % 3}", "FilterIDs": [f"*string:~*req.Account:{number}"]}
+        assert node.call("APIerSv1.SetThresholdProfile", {**profile, "MaxHits": -1})["error"] is None
+        destination = {"Id": f"D{number}", "Prefixes": [f"49{number}"], "Overwrite": True}
+        assert node.call("APIerSv1.SetDestination", destination)["error"] is None
+        hit = node.call("ThresholdSv1.ProcessEvent", {"Tenant": "cgrates.org", "ID": "e", "Event": event})
+        assert hit["result"] == [f"T{number % 3}"]
+        rule = {"Type": "*string", "Element": "~*req.Account", "Values": [str(number)]}
+        stored = {"Tenant": "cgrates.org", "ID": "F", "Rules": [rule]}
+        assert node.call("APIerSv1.SetFilter", stored)["error"] is None
+        hit = node.call("ThresholdSv1.ProcessEvent", {"Tenant": "cgrates.org", "ID": "e", "Event": event})
+        assert hit["result"] == [f"T{number % 3}"]
+
+    def held() -> int:
+        gc.collect()
+        return sum(isinstance(found, Generation) for found in gc.get_objects())
+
+    for number in range(15):
+        change(number)
+    before = held()
+    for number in range(15, 45):
+        change(number)
+    assert held() <= before + 2
