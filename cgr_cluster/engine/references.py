@@ -72,6 +72,8 @@ class References:
     def undo(self, mark: Mark) -> None:
         """Forget what was changed since `mark`; its messages have not left and are dropped by the caller."""
         self.generation = mark[0]
+        while self._recent and self._recent[-1].number >= self.generation.number:
+            self._recent.pop()
         del self.records[mark[1] :]
         while self._changesets and self._changesets[-1].number > self.generation.number:
             self._changesets.pop()
@@ -84,12 +86,13 @@ class References:
 
     def receive(self, message: m.Changeset) -> None:
         """A changeset from the leader: apply it whole and say so."""
-        if message.number > self.generation.number:
-            self._recent.append(self.generation)
+        before = self.generation
         if message.whole:
             self.generation = self.generation.emptied().apply(message.changes, message.number)
         elif message.number == self.generation.number + 1:
             self.generation = self.generation.apply(message.changes, message.number)
+        if self.generation.number > before.number:
+            self._recent.append(before)
         self._send(m.ToWorker(self._leader, m.ChangesetDone(self._worker, self.generation.number)))
 
     def seen_by(self, number: int) -> Generation | None:

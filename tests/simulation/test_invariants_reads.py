@@ -118,3 +118,17 @@ def test_invariant_18_a_worker_that_dies_during_a_fan_out_is_waited_for() -> Non
 def test_invariant_18_is_shown_to_fail_when_a_dead_worker_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Runner, "send_again", lambda runner, worker: None)
     assert crashing_pages()
+
+
+def test_invariant_12_changesets_that_cannot_be_applied_yet_push_no_generation_out() -> None:
+    references = References(1, 0, {}, lambda output: None)
+    for number in range(1, 5):
+        references.receive(m.Changeset(number, []))
+    for _ in range(20):
+        references.receive(m.Changeset(9, []))  # those between have not come
+    mark = references.mark()
+    for _ in range(20):
+        references.change([])
+        references.undo(mark)
+    seen = [references.seen_by(number) for number in range(1, 5)]
+    assert [found.number for found in seen if found is not None] == [1, 2, 3, 4]
