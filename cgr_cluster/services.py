@@ -25,6 +25,7 @@ MODULES = (
     "cgr_cluster.thresholds.api",
     "cgr_cluster.stats.api",
     "cgr_cluster.resources.api",
+    "cgr_cluster.routes.api",
     "cgr_cluster.sessions.api",
     "cgr_cluster.cdrs.api",
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 from cgr_cluster.accounts.answers import account_json, empty_account_json
 from cgr_cluster.accounts.debit import usable
+from cgr_cluster.accounts.route_usage import covered_usage
 from cgr_cluster.accounts.steps import (
     account_id,
     debit,
@@ -34,7 +35,6 @@ from cgr_cluster.rpc.owners import account
 from cgr_cluster.rpc.registry import Params, method
 
 DRY_RUN = "*ralsDryRun"
-ROUTES = "*routes"
 
 
 class GetMaxSessionTimeOnAccountsArgs(Params, go="utils.GetMaxSessionTimeOnAccountsArgs"):
@@ -110,19 +110,9 @@ def max_session_time_on_accounts(op: Operation, params: GetMaxSessionTimeOnAccou
     tenant = op.tenant(params.Tenant)
     failure: ApiError | None = None
     for name in params.AccountIDs or ():
-        descriptor = CallDescriptor(
-            tenant=tenant,
-            category=ROUTES,
-            subject=params.Subject or name,
-            account=name,
-            destination=params.Destination,
-            tor="*voice",
-            time_start=params.SetupTime,
-            time_end=params.SetupTime.plus(params.Usage),
-            duration_index_ns=params.Usage,
-        )
+        asked = covered_usage(tenant, name, params.Subject, params.Destination, params.SetupTime, params.Usage)
         try:
-            granted = yield max_session_time.at(account_owner(tenant, name), descriptor)
+            granted = yield asked
         except ApiError as error:
             failure = error
         else:

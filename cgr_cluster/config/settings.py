@@ -41,6 +41,7 @@ UNSET = {
     "attributes": ("string_indexed_fields",), "chargers": ("string_indexed_fields",),
     "thresholds": ("string_indexed_fields",), "stats": ("string_indexed_fields",),
     "resources": ("string_indexed_fields",),
+    "routes": ("string_indexed_fields",),
     "sessions": ("session_ttl_max_delay", "session_ttl_last_used", "session_ttl_usage", "session_last_usage"),
 }  # fmt: skip
 

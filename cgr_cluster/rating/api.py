@@ -9,7 +9,7 @@ from cgr_cluster.events.durations import parse_duration
 from cgr_cluster.events.instant import ZERO, Instant
 from cgr_cluster.events.times import parse_time
 from cgr_cluster.rating.answers import Json, call_cost_json, data_cost_json, event_cost_json, money
-from cgr_cluster.rating.call_cost import call_cost, cost_on_plan
+from cgr_cluster.rating.call_cost import TEMPORARY, call_cost, cost_of_usage, cost_on_plan
 from cgr_cluster.rating.event_cost import event_cost_of
 from cgr_cluster.rating.lookup import UNAUTHORIZED_DESTINATION
 from cgr_cluster.rating.params import CallDescriptorParams, descriptor_of
@@ -19,8 +19,6 @@ from cgr_cluster.rpc.registry import Params, method, service
 
 service("Responder")
 service("RALsV1")
-
-TEMPORARY = "*tmp"  # the category of a profile that is made up for a plan
 
 
 class AttrGetCost(Params, go="v1.AttrGetCost"):
@@ -112,17 +110,16 @@ def get_cost_on_rating_plans(part: Part, params: GetCostOnRatingPlansArgs) -> Js
     if not params.RatingPlanIDs:
         return {}
     plan_id = params.RatingPlanIDs[0]
-    descriptor = CallDescriptor(
+    cost = cost_of_usage(
+        part.generation,
         params.Tenant,
-        TEMPORARY,
-        params.Subject,
         params.Account,
+        params.Subject,
         params.Destination,
-        time_start=params.SetupTime,
-        time_end=params.SetupTime.plus(params.Usage),
-        duration_index_ns=params.Usage,
+        params.SetupTime,
+        params.Usage,
+        plan_id,
     )
-    cost = cost_on_plan(part.generation, descriptor, plan_id)
     return {"Cost": money(cost.cost_nano), "RatingPlanID": plan_id}
 
 

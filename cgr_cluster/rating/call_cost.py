@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from cgr_cluster.engine.domain import GenerationView
+from cgr_cluster.events.instant import Instant
 from cgr_cluster.rating.compiled import ANY, Settings, tariffs
 from cgr_cluster.rating.event_cost import bare_timing
 from cgr_cluster.rating.rate import VOICE, check_usage, connect_fee_nano, rate, rate_on_plan, unpriced_span
@@ -13,6 +14,7 @@ from cgr_cluster.rating.types import BalanceInfo, CallCost, CallDescriptor, Incr
 from cgr_cluster.rpc.errors import ApiError
 
 FREE = "*free"
+TEMPORARY = "*tmp"  # the category of a profile that is made up for a plan
 
 
 def call_cost(generation: GenerationView, descriptor: CallDescriptor) -> CallCost:
@@ -39,6 +41,24 @@ def cost_on_plan(generation: GenerationView, descriptor: CallDescriptor, plan_id
     if usage_ns == 0:
         return _empty(settings, descriptor)
     return completed(settings, descriptor, rate_on_plan(generation, descriptor, plan_id))
+
+
+def cost_of_usage(
+    generation: GenerationView,
+    tenant: str,
+    account: str,
+    subject: str,
+    destination: str,
+    start: Instant,
+    usage_ns: int,
+    plan_id: str,
+) -> CallCost:
+    """`cost_on_plan` of a call from `start` on."""
+    end = start.plus(usage_ns)
+    descriptor = CallDescriptor(
+        tenant, TEMPORARY, subject, account, destination, time_start=start, time_end=end, duration_index_ns=usage_ns
+    )
+    return cost_on_plan(generation, descriptor, plan_id)
 
 
 class TotalTrace(Protocol):

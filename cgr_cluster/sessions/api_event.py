@@ -17,6 +17,8 @@ from cgr_cluster.rating.types import Charge, EventCost
 from cgr_cluster.resources.process import allocate as allocate_resources
 from cgr_cluster.resources.process import authorize as authorize_resources
 from cgr_cluster.resources.process import release as release_resources
+from cgr_cluster.routes.answers import routes_json
+from cgr_cluster.routes.settings import EVENT_COST
 from cgr_cluster.rpc.errors import ApiError, partially_executed
 from cgr_cluster.rpc.owners import ANY, EVENT
 from cgr_cluster.rpc.registry import method
@@ -53,7 +55,7 @@ def process_event(op: Operation, params: EventArgs) -> Steps[dict[str, Any]]:
     runs: list[ChargingRun] = (yield from charging_runs(op, event)) if flags.on("*chargers") else []
     altered = yield from _attributes(op, event, runs, flags)
     if flags.on("*routes"):
-        raise ApiError("NOT_CONNECTED: RouteS")
+        answer["RouteProfiles"] = yield from _routes(op, event, runs, flags, params)
     if flags.on("*thresholds"):
         failed = yield from _inform(op, event, runs, flags, _THRESHOLDS, answer)
     if flags.on("*stats"):
@@ -105,6 +107,19 @@ def _events(event: CGREvent, runs: list[ChargingRun], flags: Flags, main: str) -
     if flags.has(main, DERIVED):
         events += [(text_field(run.event.event, "RunID"), run.event) for run in runs]
     return events
+
+
+def _routes(
+    op: Operation, event: CGREvent, runs: list[ChargingRun], flags: Flags, params: EventArgs
+) -> Steps[dict[str, Any]]:
+    """`*routes`: those of the event, with `*derived_reply` of its runs too. Raises `ROUTES_ERROR:...`."""
+    max_cost = EVENT_COST if flags.has("*routes", EVENT_COST) else next(iter(flags.values("*routes", "*maxcost")), "")
+    ignore_errors = flags.has("*routes", "*ignore_errors")
+    found: dict[str, Any] = {}
+    for run_id, each in _events(event, runs, flags, "*routes"):
+        sorted_routes = yield from parts.routes(op, each, max_cost, ignore_errors, params.Limit, params.Offset)
+        found[run_id] = routes_json(sorted_routes)
+    return found
 
 
 class _Informed(NamedTuple):

@@ -106,7 +106,8 @@ def _authorize(op: Operation, params: AuthorizeArgs) -> Steps[dict[str, Any]]:
     if params.AuthorizeResources:
         answer["ResourceAllocation"] = yield from parts.resources(op, event, authorize_resources)
     parts.ips(params.AuthorizeIP)
-    parts.routes(params.GetRoutes)
+    if params.GetRoutes:
+        answer["RouteProfiles"] = yield from parts.asked_routes(op, event, params)
     yield from parts.thresholds_and_stats(op, event, params, answer)
     if altered is not None:
         answer["Attributes"] = processed_json(altered, event)
@@ -289,7 +290,8 @@ def process_message(op: Operation, params: MessageArgs) -> Steps[dict[str, Any]]
     if params.AllocateResources:
         answer["ResourceAllocation"] = yield from parts.resources(op, event, allocate_resources)
     parts.ips(params.AllocateIP)
-    parts.routes(params.GetRoutes)
+    if params.GetRoutes:
+        answer["RouteProfiles"] = yield from parts.asked_routes(op, event, params)
     if params.Debit:
         session = yield from make_session(op, event, params.ForceDuration, 0)
         usage = read_usage(event.event, session_settings(op.generation), creating=True)

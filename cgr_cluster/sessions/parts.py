@@ -16,6 +16,9 @@ from cgr_cluster.events.values import text_of
 from cgr_cluster.filters.live import with_live
 from cgr_cluster.resources.matching import UNITS, USAGE_ID, any_resources
 from cgr_cluster.resources.process import authorize, release
+from cgr_cluster.routes.answers import routes_json, shown_texts
+from cgr_cluster.routes.process import SortedRoutes, get_routes
+from cgr_cluster.routes.settings import IGNORE_ERRORS, LIMIT, MAX_COST, OFFSET
 from cgr_cluster.rpc.errors import ApiError, missing, partially_executed
 from cgr_cluster.sessions.params import AuthorizeArgs, InitArgs, MessageArgs, TerminateArgs
 from cgr_cluster.sessions.reading import text_field
@@ -102,9 +105,33 @@ def ips(asked: bool) -> None:
         raise ApiError("NOT_CONNECTED: IPs")
 
 
-def routes(asked: bool) -> None:
-    if asked:
+def routes(
+    op: Operation, event: CGREvent, max_cost: str, ignore_errors: bool, limit: int | None, offset: int | None
+) -> Steps[list[SortedRoutes]]:
+    """The routes of the event; it works on a copy. `max_cost`: number, `*event_cost`, or empty. Raises `ROUTES_ERROR:...`."""
+    if not session_settings(op.generation).routes_connected:
         raise ApiError("NOT_CONNECTED: RouteS")
+    own = event.copy()
+    if own.event.get("ACD") is not None:
+        own.event["Usage"] = own.event["ACD"]
+    if max_cost:
+        own.opts[MAX_COST] = max_cost
+    if ignore_errors:
+        own.opts[IGNORE_ERRORS] = True
+    if limit is not None:
+        own.opts[LIMIT] = limit
+    if offset is not None:
+        own.opts[OFFSET] = offset
+    try:
+        return (yield from get_routes(op, own))
+    except ApiError as error:
+        raise ApiError(f"ROUTES_ERROR:{error.text}") from error
+
+
+def asked_routes(op: Operation, event: CGREvent, params: AuthorizeArgs | MessageArgs) -> Steps[list[dict[str, Any]]]:
+    """Those that the flags of a request ask for, as the API shows them. Raises as `routes`."""
+    found = yield from routes(op, event, params.RoutesMaxCost, params.RoutesIgnoreErrors, params.Limit, params.Offset)
+    return routes_json(found)
 
 
 def thresholds(op: Operation, event: CGREvent, ids: list[str]) -> Steps[list[str]]:
@@ -173,6 +200,8 @@ def digest(op: Operation, answer: dict[str, Any], empty: dict[str, Any]) -> dict
             flat[name] = ",".join(answer[ids])
     if "ResourceAllocation" in answer:
         flat["ResourceAllocation"] = answer["ResourceAllocation"]
+    if "RouteProfiles" in answer:
+        flat["RoutesDigest"] = ",".join(shown_texts(answer["RouteProfiles"]))
     if "Attributes" in answer:
         flat["AttributesDigest"] = attributes_digest(answer["Attributes"], session_settings(op.generation))
     return flat

@@ -28,6 +28,7 @@ from cgr_cluster.rating.reference import (
 )
 from cgr_cluster.rating.types import Timing
 from cgr_cluster.resources.types import RESOURCES, ResourceProfile
+from cgr_cluster.routes.types import ROUTES
 from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.stats.matching import STATS
 from cgr_cluster.stats.types import StatQueueProfile
@@ -39,6 +40,7 @@ from cgr_cluster.tariffs.profiles import (
     charger_of,
     filter_of,
     resource_of,
+    route_profile_of,
     stat_queue_of,
     threshold_of,
 )
@@ -312,6 +314,10 @@ class Loader:
             self._loaded.states.append((STATS.name, live.tenant, live.id, live.era))
         self._objects[STATS.name, f"{found.tenant}:{found.id}"] = found
 
+    def _load_route(self, row: tp.TPRouteProfile) -> None:
+        found = route_profile_of(row, cast(GenerationView, self), self._now_ns, self._zone)
+        self._objects[ROUTES.name, f"{found.tenant}:{found.id}"] = found
+
     def _load_attribute_profile(self, row: tp.TPAttributeProfile) -> None:
         separator = attribute_settings(self._generation).rsr_separator
         found = attribute_profile_of(row, cast(GenerationView, self), self._now_ns, self._zone, separator)
@@ -338,6 +344,7 @@ _LOADERS: dict[str, Callable[[Loader, Any], Slices[None] | None]] = {
     "resource": Loader._load_resource,
     "stat": Loader._load_stat,
     "threshold": Loader._load_threshold,
+    "route": Loader._load_route,
     "attribute_profile": Loader._load_attribute_profile,
     "charger": Loader._load_charger,
 }

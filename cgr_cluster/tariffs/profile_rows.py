@@ -1,5 +1,5 @@
 """CSV rows of profiles with a tenant: Filters.csv (50 §5.3), Attributes.csv (50 §8.5), Chargers.csv (30.10),
-Thresholds.csv (51 §3.5), Stats.csv (60 §1.1), Resources.csv (60 §2.1).
+Thresholds.csv (51 §3.5), Routes.csv (51 §6.3), Stats.csv (60 §1.1), Resources.csv (60 §2.1).
 
 Several rows of one tenant and id make one profile; what a later row leaves empty keeps what an earlier one said.
 """
@@ -317,6 +317,57 @@ def _stats() -> tuple[Add, Finish, Cells]:
     return add, finish, cells
 
 
+def _routes() -> tuple[Add, Finish, Cells]:
+    """Each row with a RouteID is a route; rows with the same RouteID and set of filters are one, of which the first gives
+    weight, blocker and parameters. All is in the order of the file."""
+
+    def add(found: Found, row: list[Any]) -> None:
+        draft = _draft(found, row)
+        filter_ids, interval, sorting, parameters = row[2:6]
+        route_id, route_filters, accounts, plans, resources, stats, route_weight, blocker, route_parameters = row[6:15]
+        _common(draft, filter_ids, interval, row[15])
+        draft.values["sorting"] = sorting or draft.values.get("sorting", "")
+        _unite(draft.values.setdefault("parameters", []), split_list(parameters))
+        if not route_id:
+            return
+        by_name = draft.values.setdefault("routes", {})
+        own_filters = split_list(route_filters)
+        name = route_id, frozenset(own_filters)
+        route = by_name.get(name)
+        if route is None:
+            route = by_name[name] = tp.TPRoute(
+                route_id, own_filters, Weight=route_weight, Blocker=blocker, RouteParameters=route_parameters
+            )
+            draft.parts.append(route)
+        # new lists: the empty ones of a type are shared
+        route.AccountIDs = route.AccountIDs + split_list(accounts)
+        route.RatingPlanIDs = route.RatingPlanIDs + split_list(plans)
+        route.ResourceIDs = route.ResourceIDs + split_list(resources)
+        route.StatIDs = route.StatIDs + split_list(stats)
+
+    def finish(tpid: str, load_id: str, found: Found) -> list[Any]:
+        return [
+            tp.TPRouteProfile(
+                tpid, d.tenant, d.id, d.filter_ids, d.interval, d.values["sorting"], d.values["parameters"], d.parts,
+                d.weight,
+            )
+            for d in found.values()
+        ]  # fmt: skip
+
+    def cells(p: tp.TPRouteProfile) -> Iterator[tuple[Any, ...]]:
+        head: tuple[str, ...] = (
+            ";".join(p.FilterIDs), interval_text(p.ActivationInterval), p.Sorting, ";".join(p.SortingParameters),
+        )  # fmt: skip
+        weight: Any = p.Weight
+        for r in p.Routes or [tp.TPRoute()]:
+            lists = (r.FilterIDs, r.AccountIDs, r.RatingPlanIDs, r.ResourceIDs, r.StatIDs)
+            own = tuple(";".join(each) for each in lists)
+            yield p.Tenant, p.ID, *head, r.ID, *own, r.Weight, r.Blocker, r.RouteParameters, weight
+            head, weight = ("", "", "", ""), ""
+
+    return add, finish, cells
+
+
 FILTERS = file_kind(
     "filter", "Filters.csv", "FilterMdl", "Tenant ID Type Element Values ActivationInterval", _filters()
 )
@@ -335,6 +386,12 @@ RESOURCES = file_kind(
     "Tenant ID FilterIDs ActivationInterval UsageTTL Limit AllocationMessage Blocker:bool Stored:bool Weight:float"
     " ThresholdIDs",
     _resources(),
+)  # fmt: skip
+ROUTES = file_kind(
+    "route", "Routes.csv", "RouteMdl",
+    "Tenant ID FilterIDs ActivationInterval Sorting SortingParameters RouteID RouteFilterIDs RouteAccountIDs"
+    " RouteRatingPlanIDs RouteResourceIDs RouteStatIDs RouteWeight:float RouteBlocker:bool RouteParameters Weight:float",
+    _routes(),
 )  # fmt: skip
 STATS = file_kind(
     "stat", "Stats.csv", "StatMdl",

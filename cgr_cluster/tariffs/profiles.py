@@ -1,5 +1,5 @@
-"""Filters and profiles of attributes, chargers, thresholds and statistic queues from their rows (spec chapters 50 §5.3, §8.5,
-30.10, 51 §3.5, 60 §1.1)."""
+"""Filters and profiles of attributes, chargers, thresholds, statistic queues and routes from their rows (spec chapters 50 §5.3,
+§8.5, 30.10, 51 §3.5, §6.3, 60 §1.1)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from cgr_cluster.filters.lists import check_filter, check_references
 from cgr_cluster.filters.types import ActivationInterval, Filter, Rule
 from cgr_cluster.resources.types import RESOURCES, ResourceProfile
 from cgr_cluster.resources.types import with_state as resource_with_state
+from cgr_cluster.routes.types import CompiledRoutes, Route, RouteProfile
 from cgr_cluster.rpc.errors import missing
 from cgr_cluster.stats.matching import STATS
 from cgr_cluster.stats.metrics import base_and_field
@@ -115,6 +116,33 @@ def stat_queue_of(
         row.Weight, tuple(row.ThresholdIDs),
     )  # fmt: skip
     return stat_with_state(profile, STATS.get(generation, row.Tenant, row.ID), new_id, now_ns)
+
+
+def route_profile_of(row: tp.TPRouteProfile, generation: GenerationView, now_ns: int, zone: str) -> RouteProfile:
+    """Raises ApiError for a missing or broken filter of the profile, and for a ratio of `*load` that is no integer."""
+    if not row.ID:
+        raise missing(["ID"])
+    interval = interval_of(row.ActivationInterval, now_ns, zone)
+    check_references(generation, row.Tenant, row.ID, row.FilterIDs)
+    routes = tuple(
+        Route(
+            one.ID, tuple(one.FilterIDs), tuple(one.AccountIDs), tuple(one.RatingPlanIDs), tuple(one.ResourceIDs),
+            tuple(one.StatIDs), one.Weight, one.Blocker, one.RouteParameters,
+        )
+        for one in row.Routes
+    )  # fmt: skip
+    profile = RouteProfile(
+        row.Tenant,
+        row.ID,
+        tuple(row.FilterIDs),
+        interval,
+        row.Sorting,
+        tuple(row.SortingParameters),
+        routes,
+        row.Weight,
+    )
+    CompiledRoutes(profile)
+    return profile
 
 
 def charger_of(row: tp.TPChargerProfile, generation: GenerationView, now_ns: int, zone: str) -> ChargerProfile:
