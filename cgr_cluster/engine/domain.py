@@ -268,3 +268,9 @@ def reference(kind: str, apart: str = "") -> Callable[[type[T]], type[T]]:
         return cls
 
     return declare
+
+
+LAST_CHANGE = (
+    "last_change"  # kind of reference data → when it changed last, ns since the epoch; part of every changeset
+)
+reference(LAST_CHANGE)(int)

@@ -7,8 +7,8 @@ from hashlib import md5
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cgr_cluster.engine.codec import pack
-from cgr_cluster.engine.domain import AWAITED, STORED_NAME
-from cgr_cluster.engine.generation import Generation
+from cgr_cluster.engine.domain import AWAITED, LAST_CHANGE, STORED_NAME
+from cgr_cluster.engine.generation import DECK, Generation
 from cgr_cluster.engine.owner import Owner
 from cgr_cluster.engine.placement import locate, owner_text
 from cgr_cluster.engine.records import Intent, Timer
@@ -214,9 +214,9 @@ class Part:
             for (kind, key), draft in self._drafts.items():
                 engine.change(shard, kind, key, None if draft is _DELETED else draft)
         if self._references is not None:
-            engine.references.change(
-                [(kind, key, None if value is None else pack(value)) for kind, key, value in self._references]
-            )
+            changes = [(kind, key, None if value is None else pack(value)) for kind, key, value in self._references]
+            kinds = sorted({kind for kind, _, _ in self._references} - {DECK})  # a deck has its own times
+            engine.references.change(changes + [(LAST_CHANGE, kind, pack(self.now_ns)) for kind in kinds])
         if self.tells is not None:
             for told in self.tells:
                 engine.tell(*told)

@@ -11,6 +11,8 @@ from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.rpc.owners import LEADER_RULE
 from cgr_cluster.rpc.registry import Params, method
 from cgr_cluster.tariffs import diff_api as diff_api  # their methods are registered with these
+from cgr_cluster.tariffs import exporting as exporting
+from cgr_cluster.tariffs import history as history
 from cgr_cluster.tariffs import live_api as live_api
 from cgr_cluster.tariffs import progress as progress
 from cgr_cluster.tariffs.applying import LoadOptions, finish, load_folder, remove_folder
@@ -29,7 +31,7 @@ def _load(op: Operation, params: AttrLoadTpFromFolder, removing: bool = False) -
     """A folder that is too large for turns of a worker goes by a deck."""
     if not params.FolderPath:
         raise ApiError("MANDATORY_IE_MISSING:FolderPath")
-    options = LoadOptions(params.DryRun, params.Validate)
+    options = LoadOptions(params.DryRun, params.Validate, source=params.FolderPath)
     files: dict[str, bytes] | None = yield outside("read_small_folder", params.FolderPath)
     if files is None:
         yield from load_by_deck(op, Source(path=params.FolderPath), options, params.Caching, removing)

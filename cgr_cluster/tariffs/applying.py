@@ -25,6 +25,7 @@ from cgr_cluster.resources.types import RESOURCES
 from cgr_cluster.rpc.errors import ApiError, server_error
 from cgr_cluster.stats.steps import forget as forget_queue
 from cgr_cluster.tariffs.deck import Deck, read_deck_slices, warn_of_unloaded
+from cgr_cluster.tariffs.history import remember
 from cgr_cluster.tariffs.loading import AccountLoad, EndedState, Loaded, Loader
 from cgr_cluster.tariffs.rows import Problem
 from cgr_cluster.tariffs.slices import Slices, listed_in_slices, paced
@@ -44,6 +45,7 @@ class LoadOptions(msgspec.Struct, frozen=True, array_like=True, gc=False):
     dry_run: bool = False
     validate: bool = False
     validate_first: bool = False  # Validate counts in a dry run too (loads from the store)
+    source: str = ""  # what is loaded, for the history
 
 
 class ShardWork(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -113,7 +115,7 @@ def load_deck(op: Operation, deck: Deck, problems: dict[str, list[Problem]], opt
     if options.dry_run:
         return Remaining()
     changes = yield from paced(listed_in_slices((kind, key, pack(value)) for kind, key, value in loaded.changes))
-    yield write_packed.at(LEADER, changes)
+    yield write_packed.at(LEADER, changes, options.source)
     return remaining(op.generation, loaded)
 
 
@@ -148,8 +150,9 @@ def checked(op: Operation, deck: Deck, problems: dict[str, list[Problem]], optio
 
 
 @step("tariffs.write_packed")
-def write_packed(part: Part, changes: list[tuple[str, str, bytes]]) -> None:
+def write_packed(part: Part, changes: list[tuple[str, str, bytes]], source: str) -> None:
     """Make packed objects live, as one changeset."""
+    remember(part, source)
     unhide_loaded(part, ((kind, key) for kind, key, _ in changes))
     for kind, key, packed in changes:
         part.set_reference(kind, key, msgspec.Raw(packed))

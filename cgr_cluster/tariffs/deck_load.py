@@ -11,7 +11,7 @@ from collections.abc import Callable
 import msgspec
 
 from cgr_cluster.engine.codec import pack, unpack
-from cgr_cluster.engine.domain import GenerationView, Operation, Part, Steps, exclusive, outside, step
+from cgr_cluster.engine.domain import LAST_CHANGE, GenerationView, Operation, Part, Steps, exclusive, outside, step
 from cgr_cluster.engine.generation import Generation
 from cgr_cluster.engine.owner import LEADER, Owner
 from cgr_cluster.filters.profiles import hidden_keys
@@ -32,6 +32,7 @@ from cgr_cluster.tariffs.applying import (
     remove_accounts,
 )
 from cgr_cluster.tariffs.deck import Deck, lines_of, read_deck_slices, warn_of_unloaded
+from cgr_cluster.tariffs.history import remember
 from cgr_cluster.tariffs.loading import EndedState, Loaded, Loader
 from cgr_cluster.tariffs.progress import (
     ACCOUNTS,
@@ -142,6 +143,7 @@ def prepare(
                 raise server_error("NOT_FOUND")
             out.setdefault(kind, {})[key] = None
         out["hidden_index"] = dict.fromkeys(hidden_keys(generation, gone))
+        out[LAST_CHANGE] = dict.fromkeys(out, pack(job.now_ns))
         return out, left
     left = remaining(NOWHERE, loaded)
     for number, (kind, key, value) in enumerate(loaded.changes):
@@ -149,6 +151,7 @@ def prepare(
             report(PACKING, number, len(loaded.changes))
         out.setdefault(kind, {})[key] = pack(value)
     out["hidden_index"] = dict.fromkeys(hidden_keys(generation, ((kind, key) for kind, key, _ in loaded.changes)))
+    out[LAST_CHANGE] = dict.fromkeys(out, pack(job.now_ns))
     return out, left
 
 
@@ -187,7 +190,7 @@ def _load(op: Operation, source: Source, options: LoadOptions, caching: str | No
     if not built.name:
         return
     yield outside("note_load", op.uid, source.name, SWITCHING, 0, 0)
-    yield switch_deck.at(LEADER, built.name)
+    yield switch_deck.at(LEADER, built.name, "" if removing else options.source)
     yield outside("sweep_decks")
     of_deck = remove_accounts_of_deck if removing else load_accounts_of_deck
     elsewhere: list[dict[int, ShardWork]] = []
@@ -208,8 +211,10 @@ def _load(op: Operation, source: Source, options: LoadOptions, caching: str | No
 
 
 @step("tariffs.switch_deck")
-def switch_deck(part: Part, name: str) -> None:
-    """Put the deck in force, as one changeset."""
+def switch_deck(part: Part, name: str, source: str) -> None:
+    """Put the deck in force, as one changeset. `source`: of a load, for the history."""
+    if source:
+        remember(part, source)
     part.set_reference("*deck", "", name)
 
 

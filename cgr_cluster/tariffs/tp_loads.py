@@ -42,7 +42,7 @@ class AttrLoadTpFromStorDb(Params, go="v1.AttrLoadTpFromStorDb"):
 @method("APIerSv1.LoadTariffPlanFromStorDb", owner=LEADER_RULE, changes=True, deadline_s=None)
 def load_tariff_plan_from_store(op: Operation, params: AttrLoadTpFromStorDb) -> Steps[str]:
     require(params, "TPid")
-    options = LoadOptions(params.DryRun, params.Validate, validate_first=True)
+    options = LoadOptions(params.DryRun, params.Validate, validate_first=True, source=params.TPid)
     if (yield outside("is_big_in_store", params.TPid)):
         yield from load_by_deck(op, Source(tpid=params.TPid), options, params.Caching, removing=False)
         return "OK"

@@ -1,0 +1,123 @@
+"""APIerSv1.ExportToFolder: live profiles and filters as the CSV files that load as the same (spec chapter 70 §10)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from cgr_cluster.attributes.settings import attribute_settings
+from cgr_cluster.attributes.types import AttributeProfile
+from cgr_cluster.chargers.types import ChargerProfile
+from cgr_cluster.engine.domain import GenerationView, Operation, Steps, outside
+from cgr_cluster.events.durations import format_duration
+from cgr_cluster.events.instant import Instant
+from cgr_cluster.events.times import format_instant
+from cgr_cluster.filters.types import ActivationInterval, Filter
+from cgr_cluster.rpc.errors import ApiError, require
+from cgr_cluster.rpc.registry import Params, method
+from cgr_cluster.stats.types import StatQueueProfile
+from cgr_cluster.tariffs import profile_rows
+from cgr_cluster.tariffs import tp_types as tp
+from cgr_cluster.tariffs.rows import FileKind, write_kind
+from cgr_cluster.thresholds.types import ThresholdProfile
+
+
+def _time(at: Instant) -> str:
+    return format_instant(at) if at else ""
+
+
+def _interval(interval: ActivationInterval | None) -> tp.TPActivationInterval | None:
+    if interval is None:
+        return None
+    return tp.TPActivationInterval(_time(interval.activation_time), _time(interval.expiry_time))
+
+
+def _filter(f: Filter, separator: str) -> tp.TPFilterProfile:
+    rules = [tp.TPFilterRow(rule.type, rule.element, list(rule.values)) for rule in f.rules]
+    return tp.TPFilterProfile("", f.tenant, f.id, rules, _interval(f.activation_interval))
+
+
+def _value(rules: tuple[str, ...], separator: str) -> str:
+    """The text that is split into these rules again: back quotes keep a separator inside one."""
+    return separator.join(f"`{rule}`" if separator in rule else rule for rule in rules)
+
+
+def _attribute(p: AttributeProfile, separator: str) -> tp.TPAttributeProfile:
+    attributes = [tp.TPAttribute(list(a.filter_ids), a.path, a.type, _value(a.value, separator)) for a in p.attributes]
+    return tp.TPAttributeProfile(
+        "", p.tenant, p.id, list(p.filter_ids), _interval(p.activation_interval), list(p.contexts), attributes, p.blocker,
+        p.weight,
+    )  # fmt: skip
+
+
+def _charger(p: ChargerProfile, separator: str) -> tp.TPChargerProfile:
+    return tp.TPChargerProfile(
+        "",
+        p.tenant,
+        p.id,
+        list(p.filter_ids),
+        _interval(p.activation_interval),
+        p.run_id,
+        list(p.attribute_ids),
+        p.weight,
+    )
+
+
+def _threshold(p: ThresholdProfile, separator: str) -> tp.TPThresholdProfile:
+    return tp.TPThresholdProfile(
+        "", p.tenant, p.id, list(p.filter_ids), _interval(p.activation_interval), p.max_hits, p.min_hits,
+        format_duration(p.min_sleep_ns), p.blocker, p.weight, list(p.action_ids), list(p.ee_ids), p.runs_async,
+    )  # fmt: skip
+
+
+def _stat(p: StatQueueProfile, separator: str) -> tp.TPStatProfile:
+    metrics = [tp.MetricWithFilters(list(metric.filter_ids), metric.id) for metric in p.metrics]
+    return tp.TPStatProfile(
+        "", p.tenant, p.id, list(p.filter_ids), _interval(p.activation_interval), p.queue_length, format_duration(p.ttl_ns),
+        metrics, p.blocker, p.stored, p.weight, p.min_items, list(p.threshold_ids),
+    )  # fmt: skip
+
+
+class Export(NamedTuple):
+    """`kind` of the reference data, the file, and the row object of a live one (`general.rsr_separator` is given)."""
+
+    kind: str
+    file: FileKind
+    row: Callable[[Any, str], Any]
+
+
+EXPORTS = {
+    "*attributes": Export("attribute_profile", profile_rows.ATTRIBUTES, _attribute),
+    "*chargers": Export("charger", profile_rows.CHARGERS, _charger),
+    "*filters": Export("filter", profile_rows.FILTERS, _filter),
+    "*stats": Export("stat_profile", profile_rows.STATS, _stat),
+    "*thresholds": Export("threshold_profile", profile_rows.THRESHOLDS, _threshold),
+}
+
+
+def exported(generation: GenerationView, items: list[str]) -> dict[str, bytes]:
+    """File name → contents; kinds without objects make no file. Raises ApiError for an item that cannot be exported."""
+    files = {}
+    separator = attribute_settings(generation).rsr_separator
+    for item in items or list(EXPORTS):
+        export = EXPORTS.get(item)
+        if export is None:
+            raise ApiError(f"{item} cannot be exported; items are {', '.join(EXPORTS)}")
+        found = [generation.get(export.kind, key) for key in sorted(generation.keys(export.kind))]
+        if found:
+            files[export.file.file] = write_kind(export.file, [export.row(one, separator) for one in found])
+    return files
+
+
+class ArgExportToFolder(Params, go="utils.ArgExportToFolder"):
+    Path: str = ""
+    Items: list[str] | None = None
+
+
+@method("APIerSv1.ExportToFolder", deadline_s=None)
+def export_to_folder(op: Operation, params: ArgExportToFolder) -> Steps[str]:
+    """Write the live objects of these items (none: of all) into a folder of the server, which is made when needed."""
+    require(params, "Path")
+    files = exported(op.generation, params.Items or [])
+    yield outside("write_folder", params.Path, files)
+    return "OK"
