@@ -11,6 +11,7 @@ from fractions import Fraction
 
 from cgr_cluster.engine.domain import GenerationView
 from cgr_cluster.events.amounts import GRAINS, NANO
+from cgr_cluster.events.quotient import quotient
 
 MONETARY = "*monetary"
 VOICE = "*voice"
@@ -66,7 +67,7 @@ def to_nano(balance_type: str, value: int) -> int:
 
 def number_of(balance_type: str, value: int) -> float:
     """A balance value as the API's JSON number (in whole currency units, ns, bytes, messages)."""
-    return value / scale_of(balance_type)
+    return quotient(value, scale_of(balance_type))
 
 
 def exact_factor(factor: float) -> Fraction:

@@ -8,7 +8,7 @@ import msgspec
 
 from cgr_cluster.cdrs.types import CDR, DEFAULT_RUN, NOT_RATED_NANO, VOICE
 from cgr_cluster.engine.domain import GenerationView
-from cgr_cluster.events.amounts import NANO, nano_of
+from cgr_cluster.events.amounts import nano_of
 from cgr_cluster.events.durations import Duration, format_duration, parse_duration
 from cgr_cluster.events.instant import ZERO, Instant
 from cgr_cluster.events.json_syntax import json_error
@@ -17,6 +17,7 @@ from cgr_cluster.events.times import format_instant, parse_time
 from cgr_cluster.events.values import bool_of, cannot_convert, duration_of, json_text, parse_float, parse_int, text_of
 from cgr_cluster.rating.answers import event_cost_json, money
 from cgr_cluster.rating.event_cost_reading import event_cost_from_json
+from cgr_cluster.rating.rounding import amount_of
 from cgr_cluster.rating.types import EventCost
 from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.rpc.owners import cgrid_of
@@ -206,7 +207,7 @@ def event_of_cdr(cdr: CDR) -> dict[str, Any]:
     event["Partial"] = cdr.partial
     event["PreRated"] = cdr.pre_rated
     event["CostSource"] = cdr.cost_source
-    event["Cost"] = cdr.cost_nano / NANO
+    event["Cost"] = amount_of(cdr.cost_nano)
     if cdr.cost_details is not None:
         event["CostDetails"] = cdr.cost_details
     return event

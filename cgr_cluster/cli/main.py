@@ -9,6 +9,7 @@ import sys
 
 from cgr_cluster import __version__
 from cgr_cluster.cli.client import UnreachableError
+from cgr_cluster.cli.compiled import node_command
 
 COMMANDS = ("call", "explain", "load", "status", "log", "stress")
 
@@ -17,7 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     if words and words[0] == "run":  # another program: the supervisor imports what it forks, and this one none of it
         sys.stdout.flush()
-        os.execv(sys.executable, [sys.executable, "-m", "workers.supervisor", "--announce", *words[1:]])
+        os.execv(sys.executable, [*node_command(), "--announce", *words[1:]])
     parser = argparse.ArgumentParser(
         prog="cgr-cluster", description="A real-time charging system: run it, call it, load it, measure it."
     )

@@ -223,12 +223,12 @@ class Engine:
             return True
         except Exception:
             logger.exception("work failed by an unexpected error; its changes are dropped")
-            for shard, kind, key, old in reversed(self._undo):
+            while self._undo:
+                shard, kind, key, old = self._undo.pop()
                 shard.set(kind, key, old)
                 before = self._changed[shard.number, kind, key] = shard.get(kind, key)
                 if kind == "timer" and before is not None:
                     heapq.heappush(self.timers, (before.at_ns, shard.number, key))
-            self._undo.clear()
             self.references.undo(references)
             del self.outputs[outputs:]
             return False

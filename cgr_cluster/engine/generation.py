@@ -260,10 +260,15 @@ class Generation:
         return tuple([name for name in below if own(name) is None]) + found
 
     def config(self, section: str) -> dict[str, Any]:
-        """A section of the configuration, spelt as in config.json."""
-        found = self.get("config", section)
+        """A section of the configuration, spelt as in config.json; {} for those that are lists."""
+        found = self.section(section)
+        return found if isinstance(found, dict) else {}
+
+    def section(self, name: str) -> Any:
+        """A section of the configuration as it is: an object or a list."""
+        found = self.get("config", name)
         if found is None:
-            found = self._defaults.get(section)
+            found = self._defaults.get(name)
         return found if found is not None else {}
 
     @property
@@ -309,15 +314,10 @@ class Generation:
     def apply(self, changes: Changes, number: int) -> Generation:
         """The next generation. This one is left as it is. A change of the deck comes before all others. Raises
         DeckError: the deck cannot be used."""
-        new = Generation.__new__(Generation)
-        new.number = number
+        new = Generation(self._defaults, number, self._open)
         new.deck = self.deck
-        new.dropped = []
-        new._defaults = self._defaults
-        new._open = self._open
         new._tables = dict(self._tables)
         new._reverse = self._reverse
-        new._derived = {}
         kept = {**self._previous_derived, **self._derived}
         new._previous_derived = {build: entry for build, entry in kept.items() if entry[0]}
         by_kind: dict[str, dict[str, bytes | None]] = {}

@@ -23,6 +23,7 @@ from msgspec import structs
 
 from cgr_cluster.engine import messages as m
 from cgr_cluster.engine.codec import pack, unpack
+from cgr_cluster.engine.delivered import delivered
 from cgr_cluster.engine.deliveries import Deliveries
 from cgr_cluster.engine.domain import (
     BACKGROUND,
@@ -38,7 +39,6 @@ from cgr_cluster.engine.domain import (
     Release,
     Sleep,
     Together,
-    step,
 )
 from cgr_cluster.engine.operation import Running
 from cgr_cluster.engine.owner import Owner
@@ -53,11 +53,6 @@ if TYPE_CHECKING:
     from cgr_cluster.engine.engine import Engine
 
 logger = logging.getLogger("cgr_cluster.engine")
-
-
-@step("engine.delivered", reads=True)
-def delivered(part: Part, number: int) -> None:
-    """Answered when what step `number` of the same operation delivers is with its owners. The runner does it itself."""
 
 
 EVERYWHERE = Owner("worker", "")

@@ -86,7 +86,7 @@ def parse_int(text: str, function: str = "ParseInt") -> int:
     return value
 
 
-def number_text(value: float) -> str:
+def number_text(value: int | float) -> str:
     """A number without exponent, in its shortest exact form: 5.0 → `5`, 1e-7 → `0.0000001`."""
     if isinstance(value, int):
         return str(value)
@@ -207,7 +207,7 @@ def int_of(value: Any) -> int:
     raise cannot_convert(value, "int64")
 
 
-def _json_number(value: float) -> str:
+def _json_number(value: int | float) -> str:
     """A double as JSON: whole ones without fraction, an exponent below 1e-6 and from 1e21 on."""
     size = abs(value)
     if size != 0 and (size < 1e-6 or size >= 1e21):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from cgr_cluster.events.quotient import quotient
 from cgr_cluster.events.times import format_instant
 from cgr_cluster.rating.event_cost import cost_nano, usage_ns
 from cgr_cluster.rating.types import (
@@ -37,13 +38,13 @@ MONETARY = "*monetary"
 def money(nano: int) -> int | float:
     """An amount of money as a JSON number: an integer when whole."""
     whole, rest = divmod(nano, NANO)
-    return nano / NANO if rest else whole
+    return quotient(nano, NANO) if rest else whole
 
 
 def units(grains: int) -> int | float:
     """An amount of units (10^-5) as a JSON number."""
     whole, rest = divmod(grains, GRAIN)
-    return grains / GRAIN if rest else whole
+    return quotient(grains, GRAIN) if rest else whole
 
 
 def number(value: float) -> int | float:

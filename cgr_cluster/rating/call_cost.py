@@ -9,7 +9,7 @@ from cgr_cluster.events.instant import Instant
 from cgr_cluster.rating.compiled import ANY, Settings, tariffs
 from cgr_cluster.rating.event_cost import bare_timing
 from cgr_cluster.rating.rate import VOICE, check_usage, connect_fee_nano, rate, rate_on_plan, unpriced_span
-from cgr_cluster.rating.rounding import NANO, nano_of, round_amount, rounded_steps
+from cgr_cluster.rating.rounding import amount_of, nano_of, round_amount, rounded_steps
 from cgr_cluster.rating.types import BalanceInfo, CallCost, CallDescriptor, Increment, Slot, Timespan
 from cgr_cluster.rpc.errors import ApiError
 
@@ -100,13 +100,13 @@ def _total(settings: Settings, spans: list[Timespan], max_cost_so_far_nano: int,
     """Sets each span's cost and answers the total, capped and rounded. In doubles, in the reference's order."""
     power = settings.power
     total = 0.0
-    so_far = max_cost_so_far_nano / NANO  # grows by the running total: with two spans the first counts twice (kept)
+    so_far = amount_of(max_cost_so_far_nano)  # grows by the running total: with two spans the first counts twice (kept)
     decimals = 0
     method = ""
     for span in spans:
         plain = 0.0
         for increment in span.increments:
-            plain += increment.cost_nano / NANO * increment.compress_factor
+            plain += amount_of(increment.cost_nano) * increment.compress_factor
         cost = rounded_steps(plain, power) / power * span.compress_factor
         span.cost_nano = nano_of(cost)
         total += cost

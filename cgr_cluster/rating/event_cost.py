@@ -10,7 +10,7 @@ from __future__ import annotations
 from math import gcd
 from typing import TypeVar
 
-from cgr_cluster.rating.rounding import NANO, rounded_steps
+from cgr_cluster.rating.rounding import NANO, amount_of, rounded_steps
 from cgr_cluster.rating.types import (
     AccountSummary,
     BalanceCharge,
@@ -407,7 +407,7 @@ def _rounded(charge: Charge) -> int:
     step = _NANO_PER_STEP
     cost = 0.0
     for increment in charge.increments:
-        cost += increment.cost_nano / NANO * increment.compress_factor
+        cost += amount_of(increment.cost_nano) * increment.compress_factor
         if increment.usage_ns:
             step = gcd(step, increment.cost_nano)
     step = next(power for power in _STEPS if step % power == 0)

@@ -6,6 +6,7 @@ limit on n (10 §5).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import floor
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from cgr_cluster.events.instant import NS, Instant
 from cgr_cluster.rating.compiled import (
     ANY,
     CompiledActivation,
+    CompiledBinding,
     CompiledProfile,
     Match,
     Settings,
@@ -139,8 +141,9 @@ def _match(info: RatingInfo) -> Match:
 class CutTrace(Protocol):
     """Hears how a call is cut (explanations of a price). `cutter` makes the one that is used."""
 
-    cutter: type[Cutter]
-
+    def cutter(
+        self, bindings: Sequence[CompiledBinding], start: Instant, end: Instant, usage_at_start_ns: int, voice: bool
+    ) -> Cutter: ...
     def cut(self, pieces: list[Piece], stops: list[int], usage_at_start_ns: int) -> None: ...
 
 
@@ -166,8 +169,8 @@ def priced(
     if single is not None:
         pieces = pieces_of_single(single, start_ns, stops, usage_at_start_ns)
     else:
-        cutter = Cutter if trace is None else trace.cutter
-        pieces = cutter(match.rates.bindings, start, end, usage_at_start_ns, voice).cut(start_ns, stops)
+        make = Cutter if trace is None else trace.cutter
+        pieces = make(match.rates.bindings, start, end, usage_at_start_ns, voice).cut(start_ns, stops)
     if trace is not None:
         trace.cut(pieces, stops, usage_at_start_ns)
     return _spans(settings, pieces, info.subject, match, start, end, usage_at_start_ns - start_ns)

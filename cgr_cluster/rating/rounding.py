@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from math import ceil, floor, modf
 
+from cgr_cluster.events.quotient import quotient
+
 NANO = 1_000_000_000
 UP = "*up"
 MIDDLE = "*middle"
@@ -49,9 +51,9 @@ def nano_of(x: float) -> int:
 
 def amount_of(nano: int) -> float:
     """The double nearest to an amount in 10^-9: for amounts of up to 9 decimals the one that their text stands for."""
-    return nano / NANO
+    return quotient(nano, NANO)
 
 
 def round_nano(amount_nano: int, decimals: int, method: str) -> int:
     """`round_amount` on integer money. Decimals 0 round to whole money (30 §4.4, 20 §3.8)."""
-    return nano_of(round_amount(amount_nano / NANO, decimals, method))
+    return nano_of(round_amount(quotient(amount_nano, NANO), decimals, method))

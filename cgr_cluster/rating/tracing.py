@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from cgr_cluster.engine.domain import GenerationView
@@ -114,7 +116,13 @@ class Candidates(msgspec.Struct, frozen=True):
 class TracedCutter(Cutter):
     """A cutter that remembers the choices of its one call."""
 
-    heard: list[Candidates]
+    __slots__ = ("heard",)
+
+    def __init__(
+        self, bindings: Sequence[CompiledBinding], start: Instant, end: Instant, usage_at_start_ns: int, voice: bool
+    ) -> None:
+        super().__init__(bindings, start, end, usage_at_start_ns, voice)
+        self.heard: list[Candidates] = []
 
     def _candidates(self, start: int, end: int) -> list[CompiledBinding]:
         found = super()._candidates(start, end)
@@ -128,12 +136,17 @@ class CutHeard:
     """A `CutTrace`: the pieces of a call, and how each got its binding."""
 
     def __init__(self) -> None:
-        heard: list[Candidates] = []
-        self.cutter: type[Cutter] = type("CallCutter", (TracedCutter,), {"heard": heard})
-        self.candidates = heard
+        self.candidates: list[Candidates] = []
         self.pieces: list[Piece] = []
         self.stops: list[int] = []
         self.usage_at_start_ns = 0
+
+    def cutter(
+        self, bindings: Sequence[CompiledBinding], start: Instant, end: Instant, usage_at_start_ns: int, voice: bool
+    ) -> Cutter:
+        made = TracedCutter(bindings, start, end, usage_at_start_ns, voice)
+        self.candidates = made.heard
+        return made
 
     def cut(self, pieces: list[Piece], stops: list[int], usage_at_start_ns: int) -> None:
         self.pieces = list(pieces)

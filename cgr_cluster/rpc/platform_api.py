@@ -78,10 +78,10 @@ class SectionWithAPIOpts(Params, go="config.SectionWithAPIOpts"):
 def sections(generation: GenerationView, name: str) -> Config:
     """Section `name`, or all of them for "". Raises ApiError `Invalid section`."""
     if not name:
-        return {section: generation.config(section) for section in sorted(built_in())}
+        return {section: generation.section(section) for section in sorted(built_in())}
     if name not in built_in():
         raise ApiError("Invalid section")
-    return {name: generation.config(name)}
+    return {name: generation.section(name)}
 
 
 @method("ConfigSv1.GetConfig")

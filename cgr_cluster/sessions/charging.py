@@ -18,7 +18,7 @@ from cgr_cluster.rating.event_cost import usage_ns, with_summary
 from cgr_cluster.rating.event_cost_pieces import add_rounding, cut, join, join_call_cost, merged_summary, pause
 from cgr_cluster.rating.types import AccountSummary, CallCost, CallDescriptor
 from cgr_cluster.rpc.errors import ApiError
-from cgr_cluster.sessions.types import DYNAPREPAID, PSEUDOPREPAID, UNLIMITED_NS, Run, Session, TimeToLive
+from cgr_cluster.sessions.types import DYNAPREPAID, PSEUDOPREPAID, UNLIMITED_NS, Run, Session, TimeToLive, Usage
 
 T = TypeVar("T")
 
@@ -62,16 +62,6 @@ class Provision(msgspec.Struct, frozen=True, gc=False):
 
 AccountCall = MaxDebit | MaxUsage | Debit | Refund | RoundingDebit | Provision
 Charging = Generator[AccountCall, Any, T]
-
-
-class Usage(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What an update asks (30.5.3 step 4). `total_ns` replaces `asked_ns` and `last_used_ns`; None: not given. `error`:
-    a field could not be read, which the update pass answers."""
-
-    asked_ns: int
-    last_used_ns: int | None = None
-    total_ns: int | None = None
-    error: str = ""
 
 
 def smallest(granted: list[int]) -> int:

@@ -14,6 +14,7 @@ from cgr_cluster.engine.owner import account_owner, registry_owner
 from cgr_cluster.events.event import CGREvent
 from cgr_cluster.rating.event_cost import cost_nano, usage_ns
 from cgr_cluster.rating.event_cost_pieces import increments_of
+from cgr_cluster.rating.rounding import amount_of
 from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.sessions.reading import text_field
 from cgr_cluster.sessions.settings import session_settings
@@ -21,7 +22,6 @@ from cgr_cluster.sessions.types import Run, Session
 
 SESSION_COST = "*sessions"
 ALWAYS_RATED = frozenset({"*postpaid", "*pseudoprepaid", "*rated"})
-NANO = 1_000_000_000
 
 
 def post_cdrs(op: Operation, session: Session) -> Steps[list[ApiError]]:
@@ -42,7 +42,7 @@ def cdr_event(session: Session, run: Run) -> dict[str, object]:
     """The run's event as CDRs get it: with what the session has charged, if it charged anything."""
     event: dict[str, object] = {**run.event, "Usage": run.total_ns}
     if run.cost is not None:
-        event["Cost"] = cost_nano(run.cost) / NANO
+        event["Cost"] = amount_of(cost_nano(run.cost))
         event["CostDetails"] = run.cost
         event["CostSource"] = SESSION_COST
     return event

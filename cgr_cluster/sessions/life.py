@@ -20,7 +20,7 @@ from cgr_cluster.filters.live import with_live
 from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.sessions import charging
 from cgr_cluster.sessions.build import build_session
-from cgr_cluster.sessions.charging import Charging, Usage
+from cgr_cluster.sessions.charging import Charging
 from cgr_cluster.sessions.handover import leave_costs
 from cgr_cluster.sessions.reading import cgrid_of, chargeable, debit_interval, initial_cgrid_of, text_field
 from cgr_cluster.sessions.registry import claim_for, release, where
@@ -49,7 +49,7 @@ from cgr_cluster.sessions.steps import (
     store,
     update,
 )
-from cgr_cluster.sessions.types import Claim, Session
+from cgr_cluster.sessions.types import Claim, Session, Usage
 
 T = TypeVar("T")
 MS = 1_000_000

@@ -11,9 +11,8 @@ from cgr_cluster.events.instant import ZERO, Instant
 from cgr_cluster.events.times import parse_time
 from cgr_cluster.events.values import bool_of, duration_of, text_of
 from cgr_cluster.rpc.errors import ApiError
-from cgr_cluster.sessions.charging import Usage
 from cgr_cluster.sessions.settings import SessionSettings
-from cgr_cluster.sessions.types import TimeToLive
+from cgr_cluster.sessions.types import TimeToLive, Usage
 
 SHORTEST_DEBIT_INTERVAL_NS = 10_000_000
 MAIN_FIELDS = frozenset(

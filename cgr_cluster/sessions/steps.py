@@ -19,7 +19,7 @@ from cgr_cluster.engine.domain import Part, StepDef, step
 from cgr_cluster.engine.owner import Owner
 from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.sessions import charging
-from cgr_cluster.sessions.charging import AccountCall, Charging, Usage
+from cgr_cluster.sessions.charging import AccountCall, Charging
 from cgr_cluster.sessions.deadlines import (
     activate,
     restart_ttl,
@@ -30,7 +30,7 @@ from cgr_cluster.sessions.deadlines import (
 )
 from cgr_cluster.sessions.reading import text_field
 from cgr_cluster.sessions.settings import session_settings
-from cgr_cluster.sessions.types import UNLIMITED_NS, ClaimLost, ClosedSession, Session
+from cgr_cluster.sessions.types import UNLIMITED_NS, ClaimLost, ClosedSession, Session, Usage
 
 T = TypeVar("T")
 
@@ -39,13 +39,18 @@ CLOSED_KEPT_NS = 10 * 10**9
 TAKE_OVER_NS = 60 * 10**9  # an operation that holds a session longer has been given up
 KEPT_FIELDS = ("CGRID", "OriginHost", "OriginID", "Usage")  # of EventStart; an update does not change them
 
-ACCOUNT_STEPS: dict[type[AccountCall], StepDef] = {
-    charging.MaxDebit: accounts.max_debit,
-    charging.MaxUsage: accounts.max_session_time,
-    charging.Debit: accounts.debit,
-    charging.Refund: accounts.refund_increments,
-    charging.RoundingDebit: accounts.refund_rounding,
-}
+
+def _account_steps() -> dict[type[AccountCall], StepDef]:
+    return {
+        charging.MaxDebit: accounts.max_debit,
+        charging.MaxUsage: accounts.max_session_time,
+        charging.Debit: accounts.debit,
+        charging.Refund: accounts.refund_increments,
+        charging.RoundingDebit: accounts.refund_rounding,
+    }
+
+
+ACCOUNT_STEPS = _account_steps()
 
 
 class Reply(msgspec.Struct, array_like=True, gc=False):

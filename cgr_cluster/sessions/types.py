@@ -24,6 +24,16 @@ ON_ACCOUNT = frozenset({PREPAID, DYNAPREPAID, PSEUDOPREPAID})  # request types t
 UNLIMITED_NS = -1  # granted to an account that may go below zero
 
 
+class Usage(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What an update asks (30.5.3 step 4). `total_ns` replaces `asked_ns` and `last_used_ns`; None: not given. `error`:
+    a field could not be read, which the update pass answers."""
+
+    asked_ns: int
+    last_used_ns: int | None = None
+    total_ns: int | None = None
+    error: str = ""
+
+
 class Run(msgspec.Struct, array_like=True, gc=False):
     """One charging run. `descriptor` is as made at the start (its times are the start and the asked end) and is never
     changed; the moving part is beside it.

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from cgr_cluster.rating.event_cost import cost_nano, usage_ns
 from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.sessions import charging
-from cgr_cluster.sessions.charging import Usage
+from cgr_cluster.sessions.types import Usage
 from tests.unit.sessions_account import FIXED, MOBILE, Account, Tariff, session_of
 
 S = 10**9

@@ -7,8 +7,8 @@ import pytest
 from cgr_cluster.rating.event_cost import cost_nano, usage_ns
 from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.sessions import charging
-from cgr_cluster.sessions.charging import Usage, smallest
-from cgr_cluster.sessions.types import Run, Session, TimeToLive
+from cgr_cluster.sessions.charging import smallest
+from cgr_cluster.sessions.types import Run, Session, TimeToLive, Usage
 from tests.unit.sessions_account import FIXED, MOBILE, ROUNDED, Account, Tariff, session_of
 
 S = 10**9
