@@ -24,6 +24,8 @@ MODULES = (
     "cgr_cluster.chargers.api",
     "cgr_cluster.thresholds.api",
     "cgr_cluster.stats.api",
+    "cgr_cluster.trends.api",
+    "cgr_cluster.rankings.api",
     "cgr_cluster.resources.api",
     "cgr_cluster.routes.api",
     "cgr_cluster.sessions.api",

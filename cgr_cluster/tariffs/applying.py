@@ -20,9 +20,12 @@ from cgr_cluster.engine.domain import Call, GenerationView, Operation, Part, Ste
 from cgr_cluster.engine.owner import LEADER, Owner, account_owner, object_owner, tenant_owner
 from cgr_cluster.engine.placement import locate
 from cgr_cluster.filters.profiles import unhide_loaded
+from cgr_cluster.rankings.steps import forget as forget_ranking
+from cgr_cluster.rankings.types import KIND as RANKING
 from cgr_cluster.resources.steps import forget as forget_resource
 from cgr_cluster.resources.types import RESOURCES
 from cgr_cluster.rpc.errors import ApiError, server_error
+from cgr_cluster.stats.matching import STATS
 from cgr_cluster.stats.steps import forget as forget_queue
 from cgr_cluster.tariffs.deck import Deck, read_deck_slices, warn_of_unloaded
 from cgr_cluster.tariffs.history import remember
@@ -33,6 +36,8 @@ from cgr_cluster.tariffs.tp_store import read_deck_of_store
 from cgr_cluster.tariffs.validation import flaw
 from cgr_cluster.thresholds.steps import forget as forget_threshold
 from cgr_cluster.thresholds.types import THRESHOLDS
+from cgr_cluster.trends.steps import forget as forget_trend
+from cgr_cluster.trends.types import KIND as TREND
 
 T = TypeVar("T")
 logger = logging.getLogger("cgr_cluster.tariffs")
@@ -249,13 +254,20 @@ def at_shards(calls: list[Call]) -> Steps[list[Any]]:
     return results
 
 
+_FORGET = {
+    THRESHOLDS.name: forget_threshold,
+    STATS.name: forget_queue,
+    TREND: forget_trend,
+    RANKING: forget_ranking,
+}
+
+
 def forget_state(ended: EndedState) -> Call:
     """The step that drops one."""
     kind, tenant, name, state = ended
     if kind == RESOURCES.name:
         return forget_resource.at(tenant_owner(tenant), tenant, name, state)
-    forget = forget_threshold if kind == THRESHOLDS.name else forget_queue
-    return forget.at(object_owner(tenant, name), tenant, name, state)
+    return _FORGET[kind].at(object_owner(tenant, name), tenant, name, state)
 
 
 def forget_states(ended: list[EndedState]) -> Steps[None]:

@@ -13,7 +13,7 @@ from collections.abc import Collection
 from pathlib import PurePosixPath
 from typing import Any
 
-from cgr_cluster.tariffs import profile_rows, rows
+from cgr_cluster.tariffs import profile_rows, query_rows, rows
 from cgr_cluster.tariffs.rows import FileKind, Problem, read_slices, write_kind
 from cgr_cluster.tariffs.slices import Slices, whole
 
@@ -24,13 +24,12 @@ Deck = dict[str, list[Any]]  # kind → objects (tp_types), in file order
 LOAD_ORDER: tuple[FileKind, ...] = (
     rows.DESTINATIONS, rows.TIMINGS, rows.RATES, rows.DESTINATION_RATES, rows.RATING_PLANS, rows.RATING_PROFILES,
     rows.SHARED_GROUPS, rows.ACTIONS, rows.ACTION_PLANS, rows.ACTION_TRIGGERS, rows.ACCOUNT_ACTIONS,
-    profile_rows.FILTERS, profile_rows.RESOURCES, profile_rows.STATS, profile_rows.THRESHOLDS, profile_rows.ROUTES,
-    profile_rows.ATTRIBUTES, profile_rows.CHARGERS,
+    profile_rows.FILTERS, profile_rows.RESOURCES, profile_rows.STATS, query_rows.TRENDS, query_rows.RANKINGS,
+    profile_rows.THRESHOLDS, profile_rows.ROUTES, profile_rows.ATTRIBUTES, profile_rows.CHARGERS,
 )  # fmt: skip
 KIND_OF_FILE = {kind.file: kind for kind in LOAD_ORDER}
 NOT_LOADED = frozenset((
-    "IPs.csv", "Trends.csv", "Rankings.csv",
-    "DispatcherProfiles.csv", "DispatcherHosts.csv",
+    "IPs.csv", "DispatcherProfiles.csv", "DispatcherHosts.csv",
 ))  # fmt: skip
 
 

@@ -14,12 +14,14 @@ from cgr_cluster.actions.types import ActionPlan, ActionTriggerGroup
 from cgr_cluster.engine.domain import GenerationView
 from cgr_cluster.events.instant import Instant
 from cgr_cluster.events.times import format_instant
+from cgr_cluster.rankings.types import RankingProfile
 from cgr_cluster.rating.reference import Destination, RatingPlan
 from cgr_cluster.resources.types import ResourceProfile
 from cgr_cluster.stats.types import StatQueueProfile
 from cgr_cluster.tariffs.loading import Loaded
 from cgr_cluster.tariffs.slices import SLICE_ROWS, Slices
 from cgr_cluster.thresholds.types import ThresholdProfile
+from cgr_cluster.trends.types import TrendProfile
 
 Json = dict[str, Any]
 Change = tuple[str, Any, Any]  # path of the field, live value, loaded value (None: not there)
@@ -105,7 +107,9 @@ def differences(live: Any, loaded: Any) -> Iterator[Change]:
         yield from _of_fields("", _without_new_ids(live, "timings"), _without_new_ids(loaded, "timings"))
     elif isinstance(live, ActionTriggerGroup) and isinstance(loaded, ActionTriggerGroup):
         yield from _of_fields("", _triggers(live, loaded), loaded)
-    elif isinstance(live, ThresholdProfile | ResourceProfile) and type(live) is type(loaded):
+    elif isinstance(live, ThresholdProfile | ResourceProfile | TrendProfile | RankingProfile) and type(live) is type(
+        loaded
+    ):
         yield from _of_fields("", live, msgspec.structs.replace(loaded, state_id=live.state_id))
     elif isinstance(live, StatQueueProfile) and isinstance(loaded, StatQueueProfile):
         yield from _of_fields("", _without_state(live), _without_state(loaded))

@@ -17,6 +17,8 @@ from cgr_cluster.actions.types import ActionGroup, ActionPlan, ActionTiming, Act
 from cgr_cluster.attributes.settings import attribute_settings
 from cgr_cluster.engine.domain import GenerationView
 from cgr_cluster.events.times import parse_time
+from cgr_cluster.rankings.types import KIND as RANKING
+from cgr_cluster.rankings.types import ranking_profile
 from cgr_cluster.rating.reference import (
     Activation,
     Destination,
@@ -44,10 +46,13 @@ from cgr_cluster.tariffs.profiles import (
     stat_queue_of,
     threshold_of,
 )
+from cgr_cluster.tariffs.queries import ranking_of, trend_of
 from cgr_cluster.tariffs.ratings import ANY, PlanBuilder, PriceList, timing_of
 from cgr_cluster.tariffs.rows import Problem
 from cgr_cluster.tariffs.slices import SLICE_ROWS, Slices, whole
 from cgr_cluster.thresholds.types import THRESHOLDS, ThresholdProfile
+from cgr_cluster.trends.types import KIND as TREND
+from cgr_cluster.trends.types import trend_profile
 
 Change = tuple[str, str, Any]  # kind, key, object (None: removed)
 EndedState = tuple[str, str, str, str]  # kind of the profile, tenant, id, what names the state
@@ -70,7 +75,7 @@ class AccountLoad(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 class Loaded(msgspec.Struct, gc=False):
     """`changes` make one changeset. `asap` are the tasks that the load makes: (account id or "", action group).
-    `states` are those of the live thresholds, statistic queues and resources with the ids of the load's: they end should it be
+    `states` are those of the live thresholds, queues, trends, rankings and resources with the ids of the load's: they end should it be
     removed."""
 
     changes: list[Change] = []
@@ -318,6 +323,20 @@ class Loader:
         found = route_profile_of(row, cast(GenerationView, self), self._now_ns, self._zone)
         self._objects[ROUTES.name, f"{found.tenant}:{found.id}"] = found
 
+    def _load_trend(self, row: tp.TPTrendsProfile) -> None:
+        found = trend_of(row, self._generation, self._new_id())
+        live = trend_profile(self._generation, found.tenant, found.id)
+        if live is not None:
+            self._loaded.states.append((TREND, live.tenant, live.id, live.state_id))
+        self._objects[TREND, f"{found.tenant}:{found.id}"] = found
+
+    def _load_ranking(self, row: tp.TPRankingProfile) -> None:
+        found = ranking_of(row, self._generation, self._new_id())
+        live = ranking_profile(self._generation, found.tenant, found.id)
+        if live is not None:
+            self._loaded.states.append((RANKING, live.tenant, live.id, live.state_id))
+        self._objects[RANKING, f"{found.tenant}:{found.id}"] = found
+
     def _load_attribute_profile(self, row: tp.TPAttributeProfile) -> None:
         separator = attribute_settings(self._generation).rsr_separator
         found = attribute_profile_of(row, cast(GenerationView, self), self._now_ns, self._zone, separator)
@@ -343,6 +362,8 @@ _LOADERS: dict[str, Callable[[Loader, Any], Slices[None] | None]] = {
     "filter": Loader._load_filter,
     "resource": Loader._load_resource,
     "stat": Loader._load_stat,
+    "trend": Loader._load_trend,
+    "ranking": Loader._load_ranking,
     "threshold": Loader._load_threshold,
     "route": Loader._load_route,
     "attribute_profile": Loader._load_attribute_profile,

@@ -240,7 +240,6 @@ def test_plans_run_their_accounts() -> None:
         (dynamic("action", *[""] * 18), "empty ActionsId for dynamic_action"),
         (dynamic("action", "A", *[""] * 17), "empty Action for <A> dynamic_action"),
         (dynamic("action_trigger", *[""] * 21), "MANDATORY_IE_MISSING: [GroupID]"),
-        (dynamic("ranking", "", "R", *[""] * 8), "NOT_CONNECTED: RankingS"),
     ],
 )  # fmt: skip
 def test_errors_undo_the_group(action: dict[str, Any], error: str) -> None:

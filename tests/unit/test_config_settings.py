@@ -99,6 +99,7 @@ def test_the_example_is_accepted() -> None:
 GIVEN = {
     "balancer/http.py": ("http",),
     "cgr_cluster/filters/index.py": ("chargers", "attributes", "thresholds", "stats", "resources", "routes"),
+    "cgr_cluster/stats/queries.py": ("trends", "rankings"),
     "cgr_cluster/actions/dynaprepaid.py": ("cdrs", "sessions"),
     "cgr_cluster/actions/calling_types.py": (
         "rals.sessions_conns", "thresholds.sessions_conns", "apiers.ees_conns", "schedulers.thresholds_conns",

@@ -153,6 +153,8 @@ PLAN = {
     "Attributes.csv": b"t,AA,*any,F1,X,F2;F3,*req.A,*constant,v,true,10\nt,AA,,,,,*req.B,,w,,\n",
     "Resources.csv": b"t,RES,F1;F2,2020-01-01T00:00:00Z,1h,3.5,MESSAGE,true,true,10,*none\nt,RES,F3,,*unlimited,,,,,,TH\n",
     "Stats.csv": b"t,ST,F1;F2,2020-01-01T00:00:00Z,3,1h,2,*asr;*tcc,,true,false,10,*none\nt,ST,,,,,,*tcd,F3;F4,,,,\n",
+    "Trends.csv": b"t,TR,@every 1h,ST,*acd;*tcc,1h,10,2,*last,2.5,true,TH1\nt,TR,,,*asr,,,,,,,TH2\n",
+    "Rankings.csv": b"t,RA,@hourly,S1;S2,*acd,*desc,*acd;*tcc:false,true,*none\n",
     "Routes.csv": b"t,RO,F1;F2,2020-01-01T00:00:00Z,*load,g:1;h:2,g,F3,A1;A2,P,R,S:*tcc,10,true,x=1,20\n"
     b"t,RO,,,,,h,,,,,S,,,,\nt,RO,,,,,g,F4,,,,,5,,,\n",
     "Thresholds.csv": b"t,TH,F1;F2,2020-01-01T00:00:00Z,-1,2,1h,true,10,A;B,true,E\n",

@@ -1,0 +1,183 @@
+"""TrendSv1, and the methods on trend profiles (spec chapter 60, section 3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cgr_cluster.engine.domain import Operation, Part, Steps, step
+from cgr_cluster.engine.owner import LEADER, object_owner
+from cgr_cluster.events.times import parse_time
+from cgr_cluster.filters.kinds import ids_of
+from cgr_cluster.filters.params import Paginator, TenantID, TenantIDWithOpts, page_of
+from cgr_cluster.rpc.errors import not_found, require
+from cgr_cluster.rpc.owners import ANY, LEADER_RULE, shared_object
+from cgr_cluster.rpc.registry import Params, method, service
+from cgr_cluster.stats.queries import schedule_all, schedule_json
+from cgr_cluster.trends.answers import given, metrics_json, profile_json, time_text
+from cgr_cluster.trends.steps import TREND_QUERIES, forget, look_at, trend_of
+from cgr_cluster.trends.types import KIND, Sample, TrendProfile, trend_profile, with_state
+
+service("TrendSv1")
+service("APIerSv1")
+
+
+class TrendParams(Params, go="engine.TrendProfileWithAPIOpts"):
+    Tenant: str = ""
+    ID: str = ""
+    Schedule: str = ""
+    StatID: str = ""
+    Metrics: list[str] | None = None
+    TTL: int = 0
+    QueueLength: int = 0
+    MinItems: int = 0
+    CorrelationType: str = ""
+    Tolerance: float = 0.0
+    Stored: bool = False
+    ThresholdIDs: list[str] | None = None
+    APIOpts: dict[str, Any] | None = None
+
+
+class GetTrendParams(Params, go="utils.ArgGetTrend"):
+    Tenant: str = ""
+    APIOpts: dict[str, Any] | None = None
+    ID: str = ""
+    RunIndexStart: int = 0
+    RunIndexEnd: int = 0
+    RunTimeStart: str = ""
+    RunTimeEnd: str = ""
+
+
+class ScheduleParams(Params, go="utils.ArgScheduleTrendQueries"):
+    Tenant: str = ""
+    ID: str = ""
+    APIOpts: dict[str, Any] | None = None
+    TrendIDs: list[str] | None = None
+
+
+class ScheduledParams(Params, go="utils.ArgScheduledTrends"):
+    Tenant: str = ""
+    ID: str = ""
+    APIOpts: dict[str, Any] | None = None
+    TrendIDPrefixes: list[str] | None = None
+
+
+# --- profiles ------------------------------------------------------------------------------------------------------
+
+
+@step("trends.set_profile")
+def set_profile(part: Part, profile: TrendProfile) -> str:
+    """Store a profile. Answers the id of the state that has ended by it, "" for none."""
+    old = trend_profile(part.generation, profile.tenant, profile.id)
+    stored = with_state(profile, old, part.new_uuid())
+    part.set_reference(KIND, f"{profile.tenant}:{profile.id}", stored)
+    return old.state_id if old is not None and old.state_id != stored.state_id else ""
+
+
+@step("trends.remove_profile")
+def remove_one(part: Part, tenant: str, trend_id: str) -> str:
+    """Remove a profile. Answers the id of its state. Raises `NOT_FOUND`."""
+    profile = trend_profile(part.generation, tenant, trend_id)
+    if profile is None:
+        raise not_found()
+    part.remove_reference(KIND, f"{tenant}:{trend_id}")
+    return profile.state_id
+
+
+@method("APIerSv1.SetTrendProfile", owner=LEADER_RULE, changes=True)
+def set_trend_profile(op: Operation, params: TrendParams) -> Steps[str]:
+    require(params, "ID")
+    tenant = op.tenant(params.Tenant)
+    profile = TrendProfile(
+        tenant,
+        params.ID,
+        params.Schedule,
+        params.StatID,
+        given(params.Metrics),
+        params.TTL,
+        params.QueueLength,
+        params.MinItems,
+        params.CorrelationType,
+        params.Tolerance,
+        params.Stored,
+        given(params.ThresholdIDs),
+    )
+    ended = yield set_profile.at(LEADER, profile)
+    if ended:
+        yield forget.at(object_owner(tenant, params.ID), tenant, params.ID, ended)
+    return "OK"
+
+
+@method("APIerSv1.RemoveTrendProfile", owner=LEADER_RULE, changes=True)
+def remove_trend_profile(op: Operation, params: TenantIDWithOpts) -> Steps[str]:
+    require(params, "ID")
+    tenant = op.tenant(params.Tenant)
+    ended = yield remove_one.at(LEADER, tenant, params.ID)
+    yield forget.at(object_owner(tenant, params.ID), tenant, params.ID, ended)
+    return "OK"
+
+
+@method("APIerSv1.GetTrendProfile", owner=ANY)
+def get_trend_profile(part: Part, params: TenantID) -> dict[str, Any]:
+    require(params, "ID")
+    profile = trend_profile(part.generation, part.tenant(params.Tenant), params.ID)
+    if profile is None:
+        raise not_found()
+    return profile_json(profile)
+
+
+@method("APIerSv1.GetTrendProfileIDs", owner=ANY)
+def get_trend_profile_ids(part: Part, params: Paginator) -> list[str] | None:
+    return page_of(ids_of(part.generation, KIND, part.tenant(params.Tenant)), params)
+
+
+# --- trends --------------------------------------------------------------------------------------------------------
+
+
+@method("TrendSv1.ScheduleQueries", owner=ANY, changes=True)
+def schedule_queries(op: Operation, params: ScheduleParams) -> Steps[int]:
+    return (yield from schedule_all(op, TREND_QUERIES, op.tenant(params.Tenant), params.TrendIDs or ()))
+
+
+@method("TrendSv1.GetScheduledTrends", owner=ANY)
+def get_scheduled_trends(op: Operation, params: ScheduledParams) -> Steps[list[dict[str, str]]]:
+    tenant = op.tenant(params.Tenant)
+    return (yield from schedule_json(TREND_QUERIES, "TrendID", tenant, params.TrendIDPrefixes))
+
+
+@method("TrendSv1.GetTrend", owner=shared_object())
+def get_trend(part: Part, params: GetTrendParams) -> dict[str, Any]:
+    """Samples by index and time: start inclusive and end exclusive. Raises `NOT_FOUND` when none remains."""
+    require(params, "ID")
+    tenant = part.tenant(params.Tenant)
+    profile = trend_profile(part.generation, tenant, params.ID)
+    if profile is None:
+        raise not_found()
+    trend = trend_of(part, profile)
+    count = trend.end - trend.first
+    start = min(max(params.RunIndexStart, 0), count)
+    end = params.RunIndexEnd if start <= params.RunIndexEnd <= count and params.RunIndexEnd else count
+    samples = [part.read(Sample, trend.key(trend.first + place)) for place in range(start, end)]
+    zone = str(part.generation.config("general").get("default_timezone", ""))
+    since = parse_time(params.RunTimeStart, part.now_ns, zone).ns if params.RunTimeStart else None
+    until = parse_time(params.RunTimeEnd, part.now_ns, zone).ns if params.RunTimeEnd else None
+    found = [
+        sample
+        for sample in samples
+        if sample is not None and (since is None or sample.at_ns >= since) and (until is None or sample.at_ns < until)
+    ]
+    if not found:
+        raise not_found()
+    return {
+        "Tenant": tenant,
+        "ID": params.ID,
+        "RunTimes": [time_text(sample) for sample in found],
+        "Metrics": {time_text(sample): metrics_json(sample) for sample in found},
+    }
+
+
+@method("TrendSv1.GetTrendSummary", owner=shared_object())
+def get_trend_summary(part: Part, params: TenantIDWithOpts) -> dict[str, Any]:
+    found: dict[str, Any] | None = look_at(part, part.tenant(params.Tenant), params.ID)
+    if found is None:
+        raise not_found()
+    return found
