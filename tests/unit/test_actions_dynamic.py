@@ -51,6 +51,24 @@ def test_only_a_threshold_can_run_them() -> None:
 # action, the method that shows the object, its parameters, the object
 MADE: list[tuple[dict[str, Any], str, Any, Any]] = [
     (
+        dynamic("trend", "*tenant", "T_<~*req.Account>", "@every 5s", "ST", "*tcc&*acd", "1h", "10", "2", "*last", "1.5", "true",
+                "*none", ""),
+        "APIerSv1.GetTrendProfile", {"ID": "T_1001"},
+        {
+            "Tenant": "cgrates.org", "ID": "T_1001", "Schedule": "@every 5s", "StatID": "ST", "Metrics": ["*tcc", "*acd"],
+            "TTL": 3600 * 10**9, "QueueLength": 10, "MinItems": 2, "CorrelationType": "*last", "Tolerance": 1.5, "Stored": True,
+            "ThresholdIDs": ["*none"],
+        },
+    ),
+    (
+        dynamic("ranking", "*tenant", "R_<~*req.Account>", "@hourly", "S1&S2", "*tcc", "*desc", "*tcc:false", "true", "*none", ""),
+        "APIerSv1.GetRankingProfile", {"ID": "R_1001"},
+        {
+            "Tenant": "cgrates.org", "ID": "R_1001", "Schedule": "@hourly", "StatIDs": ["S1", "S2"], "MetricIDs": ["*tcc"],
+            "Sorting": "*desc", "SortingParameters": ["*tcc:false"], "Stored": True, "ThresholdIDs": ["*none"],
+        },
+    ),
+    (
         dynamic("destination", "DST_<~*req.Account>", "~*req.Destination&49<~*req.N+~*opts.*x>"),
         "APIerSv1.GetDestination", "DST_1001", {"Id": "DST_1001", "Prefixes": ["4930", "497op"]},
     ),
