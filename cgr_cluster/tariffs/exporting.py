@@ -12,7 +12,10 @@ from cgr_cluster.engine.domain import GenerationView, Operation, Steps, outside
 from cgr_cluster.events.durations import format_duration
 from cgr_cluster.events.instant import Instant
 from cgr_cluster.events.times import format_instant
+from cgr_cluster.events.values import number_text
 from cgr_cluster.filters.types import ActivationInterval, Filter
+from cgr_cluster.resources.types import ResourceProfile
+from cgr_cluster.routes.types import RouteProfile
 from cgr_cluster.rpc.errors import ApiError, require
 from cgr_cluster.rpc.registry import Params, method
 from cgr_cluster.stats.types import StatQueueProfile
@@ -78,6 +81,27 @@ def _stat(p: StatQueueProfile, separator: str) -> tp.TPStatProfile:
     )  # fmt: skip
 
 
+def _resource(p: ResourceProfile, separator: str) -> tp.TPResourceProfile:
+    return tp.TPResourceProfile(
+        "", p.tenant, p.id, list(p.filter_ids), _interval(p.activation_interval), format_duration(p.usage_ttl_ns),
+        number_text(p.limit), p.allocation_message, p.blocker, p.stored, p.weight, list(p.threshold_ids),
+    )  # fmt: skip
+
+
+def _route(p: RouteProfile, separator: str) -> tp.TPRouteProfile:
+    routes = [
+        tp.TPRoute(
+            r.id, list(r.filter_ids), list(r.account_ids), list(r.rating_plan_ids), list(r.resource_ids), list(r.stat_ids),
+            r.weight, r.blocker, r.parameters,
+        )
+        for r in p.routes
+    ]  # fmt: skip
+    return tp.TPRouteProfile(
+        "", p.tenant, p.id, list(p.filter_ids), _interval(p.activation_interval), p.sorting, list(p.sorting_parameters),
+        routes, p.weight,
+    )  # fmt: skip
+
+
 class Export(NamedTuple):
     """`kind` of the reference data, the file, and the row object of a live one (`general.rsr_separator` is given)."""
 
@@ -90,6 +114,8 @@ EXPORTS = {
     "*attributes": Export("attribute_profile", profile_rows.ATTRIBUTES, _attribute),
     "*chargers": Export("charger", profile_rows.CHARGERS, _charger),
     "*filters": Export("filter", profile_rows.FILTERS, _filter),
+    "*resources": Export("resource_profile", profile_rows.RESOURCES, _resource),
+    "*routes": Export("route_profile", profile_rows.ROUTES, _route),
     "*stats": Export("stat_profile", profile_rows.STATS, _stat),
     "*thresholds": Export("threshold_profile", profile_rows.THRESHOLDS, _threshold),
 }

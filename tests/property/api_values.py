@@ -127,6 +127,10 @@ IDS = [
 ]
 
 GOOD: dict[str, list[Any]] = {
+    "metricid": ["*tcd", "*acc", "*sum#~*req.Cost", "*asr", "*acd", "*pdd", "*ddc", "*average#~*req.Usage", "*distinct#~*req.Account", "*sum", "*sum#", "*bad", "*highest#1"],
+    "metrics": ["*tcd", "*acc"], "metricids": ["*tcd", "*sum"], "sorting": ["*weight", "*lc", "*hc", "*qos", "*load", "*reas", "*reds", "x"],
+    "sortingparameters": ["*acc", "gw1:2", "*default:1", "x", ":", "gw1:"], "itemtype": ["*chargers", "*attributes", "*thresholds", "*stats", "*resources", "*routes", "x"],
+    "context": ["*any", "*sessions", "*cdrs", ""], "contexts": ["*any", "*sessions", "*cdrs"], "items": ["*filters", "*chargers", "x"], "item": ["*timings", "*destinations", "x", ""],
     "tenant": TENANTS, "account": ACCOUNTS, "accountid": [*ACCOUNTS, "cgrates.org:1001"], "accountids": ["1001", "cgrates.org:1001", "nobody", ""], "accounts": ACCOUNTS,
     "sourceaccountid": ["1001", "cgrates.org:1001", "1002", ""], "destinationaccountid": ["1002", "cgrates.org:1002", "1001", "nobody"],
     "subject": [*ACCOUNTS, "*zero1s"], "destination": DESTINATIONS, "category": ["call", "*any", "", "data", "*routes"], "categories": ["call", "*any", "!call", "a;b"],

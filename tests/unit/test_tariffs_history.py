@@ -130,6 +130,8 @@ PROFILES = {
     "cgrates.org,A,,,,*string:~*req.A:1,*req.Y,*sum,~*req.Usage;1,,\n",
     "Chargers.csv": "cgrates.org,C,F,,run,*constant:*req.A:1;A,10\ncgrates.org,C2,,,r2,*none,0\n",
     "Thresholds.csv": "cgrates.org,T,F,2020-01-01T00:00:00Z,-1,2,1s,true,7,ACT;LOG,true,e1;e2\n",
+    "Resources.csv": "cgrates.org,R,F,,1h,2.5,OK,false,true,10,T\ncgrates.org,R2,,,-1,-1,,true,false,0,*none\n",
+    "Routes.csv": "cgrates.org,RT,F,,*load,gw1:2;*default:1,gw1,F,acc,RP,R,S,10,false,strip=2,5\ncgrates.org,RT,,,,,gw2,,,,,,20,true,,\n",
     "Stats.csv": "cgrates.org,S,F,,10,-1,2,*tcd;*sum#~*req.Cost,F,true,false,3,*none\ncgrates.org,S,,,,,,*acc,,,,,\n",
 }  # fmt: skip
 
@@ -153,7 +155,7 @@ def test_what_is_exported_loads_as_the_same(tmp_path: Path) -> None:
         (source / name).write_text(text)
     node, other = Node(1), Node(1)
     ok(node, "APIerSv1.LoadTariffPlanFromFolder", {"FolderPath": str(source)})
-    assert len(live(node)) == 7
+    assert len(live(node)) == 10
     assert ok(node, "APIerSv1.ExportToFolder", {"Path": str(target)}) == "OK"
     assert sorted(path.name for path in target.iterdir()) == sorted(PROFILES)
     ok(other, "APIerSv1.LoadTariffPlanFromFolder", {"FolderPath": str(target)})
