@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """CPU per request of a whole node, all its processes together, beside the goals of the design's table.
 
-    .venv/bin/python bench/requests.py [--requests N] [--rounds R] [--workers W] [--port-base P] [--json]
+    .venv/bin/python bench/requests.py [--requests N] [--rounds R] [--workers W] [--port-base P] [--compiled] [--json]
 
 It starts a throw-away node with durable commits, loads the demo plan, and sends each kind of request pipelined over 8
 connections, then one at a time. Figures are medians over the rounds. The load generator's own CPU is not in them; its
@@ -29,6 +29,7 @@ import psutil
 import uvloop
 
 from cgr_cluster.cli.client import UnreachableError
+from cgr_cluster.cli.compiled import node_command
 from cgr_cluster.cli.stress import session, setup
 from cgr_cluster.cli.stress.accounts import Account
 from cgr_cluster.cli.stress.connections import Connections, request_head
@@ -69,8 +70,8 @@ GOAL_CALLS_PER_S, GOAL_WAITING_PER_S = 7000, 6000
 class Node:
     """The node under test, as processes."""
 
-    def __init__(self, port: int, workers: int) -> None:
-        command = [sys.executable, "-m", "workers.supervisor", "--ephemeral", "--port-base", str(port)]
+    def __init__(self, port: int, workers: int, compiled: bool) -> None:
+        command = [*node_command(compiled), "--ephemeral", "--port-base", str(port)]
         self.process = subprocess.Popen(
             [*command, "--workers", str(workers), "--log-level", "error"], cwd=ROOT, stdout=subprocess.DEVNULL
         )
@@ -191,9 +192,10 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, metavar="R", help="default: %(default)s")
     parser.add_argument("--workers", type=int, default=1, metavar="W", help="default: %(default)s")
     parser.add_argument("--port-base", type=int, default=24012, metavar="P", help="default: %(default)s")
+    parser.add_argument("--compiled", action="store_true", help="with the modules that scripts/compile has compiled")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    node = Node(options.port_base, options.workers)
+    node = Node(options.port_base, options.workers, options.compiled)
     loop = uvloop.new_event_loop()
     try:
         found = loop.run_until_complete(measure(node, options.port_base, options.requests, options.rounds))

@@ -295,10 +295,12 @@ class Generation:
     def apart(self) -> Generation:
         """The same reference data without what has been derived: for what is derived to hold on to. Should it hold the
         generation itself, each would keep alive the one before, and none would ever go."""
-        new = Generation.__new__(Generation)
-        for name in ("number", "deck", "_defaults", "_open", "_tables", "_reverse", "has_homes", "default_tenant"):
-            setattr(new, name, getattr(self, name))
-        new.dropped, new._derived, new._previous_derived = [], {}, {}
+        new = Generation(self._defaults, self.number, self._open)
+        new.deck = self.deck
+        new._tables = self._tables
+        new._reverse = self._reverse
+        new.has_homes = self.has_homes
+        new.default_tenant = self.default_tenant
         return new
 
     def _renewed(

@@ -96,6 +96,12 @@ def test_amounts_are_not_divided_by_compiled_code() -> None:
     assert found == DIVISIONS_OF_DOUBLES
 
 
+def test_compiled_classes_are_made_by_calling_them() -> None:
+    """`C.__new__(C)` wants the arguments of `__init__` when C is compiled."""
+    made = [name for name in NAMES if "__new__" in (compiled.ROOT / "cgr_cluster" / f"{name}.py").read_text()]
+    assert made == []
+
+
 def test_subclasses_of_compiled_classes_are_compiled() -> None:
     for package in pkgutil.walk_packages(cgr_cluster.__path__, "cgr_cluster."):
         importlib.import_module(package.name)
