@@ -43,8 +43,24 @@ def event_cost_of(call_cost: CallCost, cgrid: str = "", run_id: str = "") -> Eve
     if spans:
         made.start_time = spans[0].time_start
         builder = Builder(made)
-        made.charges = [builder.charge_of(span) for span in spans]
+        charges = [builder.charge_of(span) for span in spans]
+        if any(span.round_increment is not None and span.compress_factor > 1 for span in spans):
+            charges = [
+                part for span, charge in zip(spans, charges, strict=True) for part in _rounded_once(span, charge)
+            ]
+        made.charges = charges
     return made
+
+
+def _rounded_once(span: Timespan, charge: Charge) -> list[Charge]:
+    """The charge of a span of several repetitions, which was rounded as a whole: its rounding goes to the last repetition,
+    split off."""
+    if span.round_increment is None or charge.compress_factor == 1:
+        return [charge]
+    return [
+        Charge(charge.rating_id, charge.increments[:-1], charge.compress_factor - 1),
+        Charge(charge.rating_id, charge.increments, 1),
+    ]
 
 
 _OPENINGS_LIMIT = 4096

@@ -163,10 +163,12 @@ def returned(cost: CallCost, descriptor: CallDescriptor) -> CallDescriptor:
         destination=descriptor.destination, tor=descriptor.tor,
     )  # fmt: skip
     for span in cost.timespans or ():
-        for increment in (*span.increments, *([span.round_increment] if span.round_increment else ())):
+        for increment in span.increments:
             one = type(increment)(
                 increment.duration_ns, increment.cost_nano, increment.compress_factor * span.compress_factor,
                 increment.balance_info,
             )  # fmt: skip
             back.increments.append(one)
+        if span.round_increment is not None:  # of the span as a whole, however many it stands for
+            back.increments.append(span.round_increment)
     return back

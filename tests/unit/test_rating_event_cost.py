@@ -309,3 +309,15 @@ def test_call_cost_json_has_whole_numbers_as_integers() -> None:
         "RateIncrement",
         "RateUnit",
     ]
+
+
+def test_the_rounding_of_a_span_that_stands_for_several_is_booked_once() -> None:
+    """Two equal spans that cost 0.21006 were rounded up to 1 together (20 §3.8): the details cost 1, and refunds give 1 back."""
+    cost = paid(20)
+    span = (cost.timespans or [])[0]
+    span.increments = [Increment(10 * S, 105_030_000, 1, span.increments[0].balance_info)]
+    span.compress_factor = 2
+    span.round_increment = Increment(0, 789_940_000, 1, span.increments[0].balance_info)
+    details = event_cost_of(cost)
+    assert (cost_nano(details), usage_ns(details)) == (S, 20 * S)
+    assert sum(i.cost_nano * i.compress_factor for i in increments_of(details, "*voice")) == S
