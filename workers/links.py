@@ -25,7 +25,7 @@ class Inlet:
         self._receive = receive
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._socket.fileno(), self.drain)
-        self.drain()
+        self._loop.call_soon(self.drain)  # what came before the reader; its owner is not built yet
 
     def drain(self) -> None:
         socket = self._socket
