@@ -178,7 +178,7 @@ class ShardProcess:
 
     def _remind(self) -> None:
         """Once a second: what has been waited for too long is asked for again."""
-        self.engine.runner.remind(time.time_ns() - REMIND_NS)
+        self.engine.runner.remote.remind(time.time_ns() - REMIND_NS)
         if self.engine.has_work:
             self._schedule()
         self._loop.call_later(1.0, self._remind)

@@ -1,7 +1,7 @@
 """Frames between the workers of a cluster: one MessagePack list of messages each (design 3, "mesh").
 
 The first message of a new incarnation is its `Hello`. Messages are delivered at least once and in order while both ends
-live; what depends on exactly once is the engine's (`engine/runner.py`).
+live; what depends on exactly once is the engine's (`engine/remote_steps.py`).
 """
 
 from __future__ import annotations

@@ -30,7 +30,8 @@ from cgr_cluster.engine.placement import locate, owner_text
 from cgr_cluster.engine.records import Done
 from cgr_cluster.engine.redelivery import SHORT_LIVED, Kept
 from cgr_cluster.engine.references import References
-from cgr_cluster.engine.runner import MAX_HOPS, OPERATION, Runner, internal_error
+from cgr_cluster.engine.remote_steps import internal_error
+from cgr_cluster.engine.runner import MAX_HOPS, OPERATION, Runner
 from cgr_cluster.engine.shard import Shard
 from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.rpc.registry import REGISTRY, Method, Registry
@@ -267,9 +268,9 @@ class Engine:
 
     def _handle(self, message: m.Input) -> None:
         if isinstance(message, m.StepReply):
-            self.runner.step_reply(message)
+            self.runner.remote.step_reply(message)
         elif isinstance(message, m.StepRequest):
-            self.runner.step_request(message)
+            self.runner.remote.step_request(message)
         elif isinstance(message, m.ForwardedRequest):
             self._forwarded_request(message)
         elif isinstance(message, m.ForwardedAnswer):
@@ -278,13 +279,13 @@ class Engine:
             self.runner.outside_result(message)
         elif isinstance(message, m.Changeset):
             self.references.receive(message)
-            self.runner.generation_came()
+            self.runner.remote.generation_came()
         elif isinstance(message, m.ChangesetDone):
             self.peer_generation(message.worker, message.number)
         elif isinstance(message, m.Forget):
-            self.runner.forget(message)
+            self.runner.remote.forget(message)
         elif isinstance(message, m.StepMoved):
-            self.runner.step_moved(message)
+            self.runner.remote.step_moved(message)
         elif isinstance(message, m.Request):
             self.request(message)
         else:
@@ -436,7 +437,7 @@ class Engine:
 
     def peer_back(self, worker: int) -> None:
         """Another worker has a new incarnation: send again what it has not answered."""
-        self.runner.send_again(worker)
+        self.runner.remote.send_again(worker)
         for target, forwarded, _ in self._forwarded.values():
             if target == worker:
                 self.outputs.append(m.ToWorker(worker, forwarded))

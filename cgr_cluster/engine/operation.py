@@ -111,10 +111,17 @@ class Running:
                 f"operation {self.uid} ({self.name}) took another way when it was run again: step {number} was "
                 f"{entry.step}, now {step}"
             )
-        if entry.error is not None:
-            self.journal.append((number, step, None, entry.error))
-            return None, ApiError(entry.error)
-        result = unpack(kind, entry.result)
+        return self.record(number, step, kind, entry.result, entry.error)
+
+    def record(
+        self, number: int, step: str, kind: Any, packed: bytes, error: str | None
+    ) -> tuple[Any, ApiError | None]:
+        """Take the outcome of a step into the journal: its packed result (of type `kind`) or the text of its error.
+        Answers it."""
+        if error is not None:
+            self.journal.append((number, step, None, error))
+            return None, ApiError(error)
+        result = unpack(kind, packed)
         self.journal.append((number, step, result, None))
         return result, None
 

@@ -1,10 +1,9 @@
-"""The runner: operations over several owners, steps for other workers, tasks and timers (design 7).
+"""The runner: operations over several owners, tasks and timers (design 7); what passes between workers: remote_steps.py.
 
 Theory of operation. An operation is a generator of commands. A step on an own shard runs at once; a step on another
 worker's shard is sent. Before an operation waits with something done or on its way, its *intent* (how it began and the
 results so far) goes into the group. After a restart it is run again from its start and answered from that journal, so it
-takes the same way. An owner keeps the first result of a foreign step in the group of its effect (`Memo`): a step has one
-effect however often it is delivered, and a step that is not answered is simply sent again (invariant 6).
+takes the same way.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import structs
 
 from cgr_cluster.engine import messages as m
 from cgr_cluster.engine.codec import pack, unpack
@@ -27,7 +25,6 @@ from cgr_cluster.engine.delivered import delivered
 from cgr_cluster.engine.deliveries import Deliveries
 from cgr_cluster.engine.domain import (
     BACKGROUND,
-    STEPS,
     TASKS,
     TIMERS,
     Call,
@@ -43,8 +40,9 @@ from cgr_cluster.engine.domain import (
 from cgr_cluster.engine.operation import Running
 from cgr_cluster.engine.owner import Owner
 from cgr_cluster.engine.part import BackgroundPart, Part
-from cgr_cluster.engine.placement import owner_of, owner_text
-from cgr_cluster.engine.records import Memo, Timer
+from cgr_cluster.engine.placement import owner_of
+from cgr_cluster.engine.records import Timer
+from cgr_cluster.engine.remote_steps import MOVING_STEPS, RemoteSteps, internal_error
 from cgr_cluster.engine.shard import Shard
 from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.rpc.registry import Method
@@ -56,17 +54,12 @@ logger = logging.getLogger("cgr_cluster.engine")
 
 
 EVERYWHERE = Owner("worker", "")
-MOVING_STEPS = "placement."  # what moves an owner is done although the owner is being moved
 MAX_HOPS = 8  # bound of chains of forwards, steps and method calls (design 7)
 METHOD = "method:"  # in a journal: a method called
 OPERATION = "operation:"  # in `reply_to`: the operation of this engine that waits for the answer
 
 Outcome = tuple[Any, "ApiError | None"]
 _NOTHING: Outcome = (None, None)
-
-
-def internal_error(uid: str) -> bytes:
-    return f"SERVER_ERROR: internal error (request {uid})".encode()
 
 
 class Runner:
@@ -78,8 +71,8 @@ class Runner:
         self.sleepers: list[tuple[int, str, int]] = []  # heap of (time, operation, number)
         self._locks: dict[str, deque[Running]] = {}  # text held by an operation → who waits for it
         self._types: dict[Any, Any] = {}
-        self._ahead: list[m.StepRequest] = []  # steps whose generation has not come yet
         self.deliveries = Deliveries()
+        self.remote = RemoteSteps(self)
 
     # --- beginnings ---------------------------------------------------------------------------------------------
 
@@ -255,7 +248,7 @@ class Runner:
             operation.intent_length = len(operation.journal)
             self.engine.change(operation.home, "intent", operation.uid, operation.intent())
 
-    def _resolved(self, operation: Running, number: int, result: Any, error: ApiError | None) -> None:
+    def resolved(self, operation: Running, number: int, result: Any, error: ApiError | None) -> None:
         """A result that the operation waits for has come."""
         if operation.outstanding.pop(number, None) is None:
             return
@@ -288,7 +281,7 @@ class Runner:
             engine.put_done(operation.home, operation.uid, body, error is not None, operation.owner)
         self._drop(operation)
         if operation.remote:
-            self._send_forgets(operation)
+            self.remote.send_forgets(operation)
         engine.answer_delivered(operation.reply_to, operation.uid, body, error is not None)
 
     def _drop(self, operation: Running) -> None:
@@ -305,7 +298,7 @@ class Runner:
             waits = operation.next_number()
             if shard_number in engine.shards:  # by now
                 operation.outstanding[waits] = "deliveries"
-                made = partial(self._resolved, operation, waits, None, None)
+                made = partial(self.resolved, operation, waits, None, None)
                 engine.ready.append(partial(self.deliveries.when_made, f"{operation.uid}#{number}", made))
             else:
                 call = delivered.at(Owner("shard", str(shard_number)), number)
@@ -347,7 +340,7 @@ class Runner:
         engine.segment(work)
         if operation.uid in self.running:
             self._drop(operation)
-        self._send_forgets(operation)
+        self.remote.send_forgets(operation)
         engine.answer(operation.reply_to, operation.uid, body, True)
 
     # --- commands -----------------------------------------------------------------------------------------------
@@ -404,7 +397,7 @@ class Runner:
             reached = engine.generation.number
             if not engine.references.everywhere(reached):
                 operation.outstanding[number] = "reference data"
-                engine.references.when_everywhere(reached, lambda: self._resolved(operation, number, result, None))
+                engine.references.when_everywhere(reached, lambda: self.resolved(operation, number, result, None))
                 return None
         return result, None
 
@@ -419,12 +412,7 @@ class Runner:
         operation.dirty = True
         operation.remote.append((place, number))
         operation.delivering.append((place, number))  # it may have left some behind; asking costs nothing
-        if memo.error is not None:
-            operation.journal.append((number, call.step.name, None, memo.error))
-            return None, ApiError(memo.error)
-        result = unpack(call.step.result_type, memo.result)
-        operation.journal.append((number, call.step.name, result, None))
-        return result, None
+        return operation.record(number, call.step.name, call.step.result_type, memo.result, memo.error)
 
     def _do_now(self, operation: Running, call: Call, number: int) -> None:
         """A step that waited for a move to end: its owner may be elsewhere by now."""
@@ -440,7 +428,7 @@ class Runner:
         if not self.engine.segment(work):
             self._broken(operation)
         elif outcome[0] is not None:
-            self._resolved(operation, number, *outcome[0])
+            self.resolved(operation, number, *outcome[0])
 
     def _call_many(self, operation: Running, command: Together | Everywhere) -> None:
         """Run or send several steps; `operation.collected` gets the results, those still out are `outstanding`."""
@@ -559,7 +547,7 @@ class Runner:
             return
         operation.journal.append((message.number, waited, message.result, message.error))
         error = None if message.error is None else ApiError(message.error)
-        self._resolved(operation, message.number, message.result, error)
+        self.resolved(operation, message.number, message.result, error)
 
     def _invoke(self, operation: Running, command: Invoke) -> Outcome | None:
         """Send a request to the method's owner, this worker's own engine included. Its uid is the same when the operation
@@ -601,7 +589,7 @@ class Runner:
         error = body.decode() if failed else None
         result = None if failed else msgspec.json.decode(body)
         operation.journal.append((number, waited, result, error))
-        self._resolved(operation, number, result, None if error is None else ApiError(error))
+        self.resolved(operation, number, result, None if error is None else ApiError(error))
 
     def _sleep(self, operation: Running, ns: int) -> Outcome | None:
         number = operation.next_number()
@@ -617,148 +605,4 @@ class Runner:
             operation = self.running.get(uid)
             if operation is not None and number in operation.outstanding:
                 operation.journal.append((number, "sleep", None, None))
-                self._resolved(operation, number, None, None)
-
-    # --- steps for and from other workers -----------------------------------------------------------------------
-
-    def step_request(self, message: m.StepRequest) -> None:
-        """A step of another worker's operation, for an owner in a shard of this one."""
-        engine = self.engine
-        step = STEPS.get(message.step)
-        shard = engine.shards.get(message.shard)
-        if step is None or (shard is None and message.shard >= 0):
-            logger.error("step %s on shard %d cannot be done here", message.step, message.shard)
-            self._reply(message, b"", f"SERVER_ERROR: step {message.step} on shard {message.shard} cannot be done")
-            return
-        if step is delivered:
-            (number,) = unpack(tuple[int], message.args)
-            self.deliveries.when_made(f"{message.op_id}#{number}", self._reply, message, pack(None), None)
-            return
-        memo_key = f"{message.op_id}#{message.number}"
-        memo = None if shard is None else shard.get("memo", memo_key)
-        if memo is not None:
-            self._reply(message, memo.result, memo.error)
-            return
-        generation = engine.generation if message.shard == 0 else engine.references.seen_by(message.generation)
-        if generation is None:
-            self._ahead.append(message)
-            return
-        owner = Owner(*message.owner)
-        if shard is not None and not step.name.startswith(MOVING_STEPS):
-            place = engine.locate(owner)
-            if place != message.shard:
-                engine.outputs.append(
-                    m.ToWorker(message.from_worker, m.StepMoved(message.op_id, message.number, place))
-                )
-                return
-            waits = engine.frozen(shard, owner)
-            if waits:
-                engine.defer(waits, lambda: self.step_request(message))
-                return
-        result, error = b"", ""
-        before = engine.generation
-        text = owner_text(owner)
-
-        def work() -> None:
-            nonlocal result, error
-            part = Part(
-                engine,
-                shard,
-                f"{message.op_id}/{message.number}",
-                message.now_ns,
-                generation,
-                message.connection,
-                owner,
-                memo_key,
-                message.hops - 1,
-            )
-            try:
-                kind = tuple.__class_getitem__(step.arg_types)
-                result = pack(step.function(part, *unpack(kind, message.args)))
-                if shard is not None:
-                    engine.keep(part, shard)
-            except ApiError as failure:
-                error = failure.text
-            if not step.idempotent and shard is not None:
-                engine.change(shard, "memo", memo_key, Memo(engine.now_ns, result, error or None, text))
-
-        if not engine.segment(work):
-            result, error = b"", internal_error(message.op_id).decode()
-        reached = engine.generation.number
-        if engine.generation is before or engine.references.everywhere(reached):
-            self._reply(message, result, error or None)
-        else:
-            engine.references.when_everywhere(reached, partial(self._reply, message, result, error or None))
-
-    def generation_came(self) -> None:
-        """Steps of operations that began with newer reference data than this worker had are done now."""
-        waiting, self._ahead = self._ahead, []
-        for message in waiting:
-            self.step_request(message)
-
-    def step_moved(self, moved: m.StepMoved) -> None:
-        """A step was not done, since its owner has moved: send it there."""
-        operation = self.running.get(moved.op_id)
-        sent = None if operation is None else operation.outstanding.get(moved.number)
-        if operation is None or not isinstance(sent, m.StepRequest):
-            return
-        worker = self.engine.shard_map[moved.shard]
-        again = structs.replace(sent, shard=moved.shard, to_worker=worker)
-        operation.outstanding[moved.number] = again
-        operation.remote.append((moved.shard, moved.number))
-        if worker == self.engine.worker:
-            self.engine.ready.append(lambda: self.step_request(again))
-        else:
-            self.engine.outputs.append(m.ToWorker(worker, again))
-
-    def _reply(self, message: m.StepRequest, result: bytes, error: str | None) -> None:
-        delivering = self.deliveries.under_way(f"{message.op_id}#{message.number}")
-        reply = m.StepReply(message.op_id, message.number, self.engine.worker, result, error, delivering)
-        self.engine.outputs.append(m.ToWorker(message.from_worker, reply))
-
-    def step_reply(self, reply: m.StepReply) -> None:
-        operation = self.running.get(reply.op_id)
-        sent = None if operation is None else operation.outstanding.get(reply.number)
-        if operation is None or not isinstance(sent, m.StepRequest):
-            return
-        if reply.delivering:
-            operation.delivering.append((sent.shard, reply.number))
-        if reply.error is not None:
-            operation.journal.append((reply.number, sent.step, None, reply.error))
-            self._resolved(operation, reply.number, None, ApiError(reply.error))
-            return
-        result = unpack(STEPS[sent.step].result_type, reply.result)
-        operation.journal.append((reply.number, sent.step, result, None))
-        self._resolved(operation, reply.number, result, None)
-
-    def remind(self, older_than_ns: int) -> None:
-        """Send again the steps of operations that have waited since before this time: a message may have been lost with
-        a process that both ends have outlived. A repeated step has one effect."""
-        for operation in self.running.values():
-            if operation.waiting_since_ns < older_than_ns:
-                operation.waiting_since_ns = self.engine.now_ns
-                for message in operation.outstanding.values():
-                    if isinstance(message, m.StepRequest):
-                        self.engine.outputs.append(m.ToWorker(message.to_worker, message))
-
-    def send_again(self, worker: int) -> None:
-        """Steps that the worker has not answered."""
-        for operation in self.running.values():
-            for message in operation.outstanding.values():
-                if isinstance(message, m.StepRequest) and message.to_worker == worker:
-                    self.engine.outputs.append(m.ToWorker(worker, message))
-
-    def _send_forgets(self, operation: Running) -> None:
-        by_worker: dict[int, list[tuple[int, int]]] = {}
-        for shard_number, number in operation.remote:
-            by_worker.setdefault(self.engine.shard_map[shard_number], []).append((shard_number, number))
-        for worker, entries in by_worker.items():
-            forget = m.Forget(operation.uid, [shard for shard, _ in entries], [number for _, number in entries])
-            self.engine.outputs.append(m.ToWorker(worker, forget))
-
-    def forget(self, message: m.Forget) -> None:
-        """The operation has ended durably: its step results are not asked for again."""
-        for shard_number, number in zip(message.shards, message.numbers, strict=True):
-            shard = self.engine.shards.get(shard_number)
-            if shard is not None:
-                shard.set("memo", f"{message.op_id}#{number}", None)
+                self.resolved(operation, number, None, None)

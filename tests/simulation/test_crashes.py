@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cgr_cluster.accounts.types import Account
-from cgr_cluster.engine import runner
+from cgr_cluster.engine import remote_steps
 from cgr_cluster.node.node import Node
 from cgr_cluster.resources.types import Resource, Usage
 from cgr_cluster.stats import steps as stat_steps
@@ -547,6 +547,6 @@ def test_a_large_queue_is_emptied_in_pieces_whoever_dies(monkeypatch: pytest.Mon
 
 def test_invariant_07_is_shown_to_fail_when_owners_forget_step_results(monkeypatch: pytest.MonkeyPatch) -> None:
     """A transfer's step that is delivered again is done again: money appears from nothing."""
-    monkeypatch.setattr(runner, "Memo", lambda *record: None)
+    monkeypatch.setattr(remote_steps, "Memo", lambda *record: None)
     wrong, _ = crash_everywhere(purses, transfers, sums_to(11))
     assert any("invariant 7" in text for text in wrong)

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from cgr_cluster.engine import runner
+from cgr_cluster.engine import remote_steps
 from cgr_cluster.engine.deliveries import Deliveries
 from cgr_cluster.engine.shard import Shard
 from cgr_cluster.node.node import Node
@@ -103,7 +103,7 @@ def test_invariant_03_and_06_a_crash_at_every_commit_and_send_changes_no_answer(
 
 def test_invariant_06_is_shown_to_fail_without_step_results(monkeypatch: pytest.MonkeyPatch) -> None:
     """Owners that forget the first result of a step do it again."""
-    monkeypatch.setattr(runner, "Memo", lambda at_ns, result, error, owner: None)
+    monkeypatch.setattr(remote_steps, "Memo", lambda at_ns, result, error, owner: None)
     assert crashing_everywhere(3)
 
 

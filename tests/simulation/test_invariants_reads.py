@@ -10,7 +10,7 @@ import pytest
 from cgr_cluster.engine import messages as m
 from cgr_cluster.engine.engine import Engine
 from cgr_cluster.engine.references import RECENT, References
-from cgr_cluster.engine.runner import Runner
+from cgr_cluster.engine.remote_steps import RemoteSteps
 from cgr_cluster.node.node import Node
 from tests.simulation import toy
 from tests.simulation.crashing import ok
@@ -116,7 +116,7 @@ def test_invariant_18_a_worker_that_dies_during_a_fan_out_is_waited_for() -> Non
 
 
 def test_invariant_18_is_shown_to_fail_when_a_dead_worker_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Runner, "send_again", lambda runner, worker: None)
+    monkeypatch.setattr(RemoteSteps, "send_again", lambda steps, worker: None)
     assert crashing_pages()
 
 
