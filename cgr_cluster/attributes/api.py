@@ -21,10 +21,10 @@ from cgr_cluster.filters.params import (
     TenantIDWithOpts,
     TenantWithOpts,
     event_of,
-    page_of,
     read_interval,
 )
 from cgr_cluster.filters.profiles import remove_profile, store_profile
+from cgr_cluster.filters.reading import ids_page, profile_asked, profile_count
 from cgr_cluster.rpc.errors import ApiError, not_found, require, server_error
 from cgr_cluster.rpc.owners import ANY, LEADER_RULE
 from cgr_cluster.rpc.registry import Params, method, service
@@ -156,25 +156,17 @@ def _store(part: Part, params: ProfileParams | ExternalProfileParams, attributes
 
 @method("APIerSv1.GetAttributeProfile", owner=ANY)
 def get_attribute_profile(part: Part, params: TenantIDWithOpts) -> dict[str, Any]:
-    require(params, "ID")
-    profile: AttributeProfile | None = ATTRIBUTES.get(part.generation, part.tenant(params.Tenant), params.ID)
-    if profile is None:
-        raise not_found()
-    return profile_json(profile)
+    return profile_json(profile_asked(part, ATTRIBUTES.name, params))
 
 
 @method("APIerSv1.GetAttributeProfileIDs", owner=ANY)
 def get_attribute_profile_ids(part: Part, params: Paginator) -> list[str] | None:
-    ids = ATTRIBUTES.ids(part.generation, part.tenant(params.Tenant))
-    return page_of(ids, params)
+    return ids_page(part, ATTRIBUTES.name, params)
 
 
 @method("APIerSv1.GetAttributeProfileCount", owner=ANY)
 def get_attribute_profile_count(part: Part, params: TenantWithOpts) -> int:
-    count = len(ATTRIBUTES.ids(part.generation, part.tenant(params.Tenant)))
-    if not count:
-        raise not_found()
-    return count
+    return profile_count(part, ATTRIBUTES.name, params)
 
 
 @method("APIerSv1.RemoveAttributeProfile", owner=LEADER_RULE, changes=True)

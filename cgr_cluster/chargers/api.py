@@ -17,10 +17,10 @@ from cgr_cluster.filters.params import (
     TenantIDWithOpts,
     event_of,
     interval_json,
-    page_of,
     read_interval,
 )
 from cgr_cluster.filters.profiles import remove_profile, store_profile
+from cgr_cluster.filters.reading import ids_page, profile_asked
 from cgr_cluster.rating.answers import number
 from cgr_cluster.rpc.errors import ApiError, not_found, require, server_error
 from cgr_cluster.rpc.owners import ANY, LEADER_RULE
@@ -63,16 +63,12 @@ def set_charger_profile(part: Part, params: Charger) -> str:
 
 @method("APIerSv1.GetChargerProfile", owner=ANY)
 def get_charger_profile(part: Part, params: TenantID) -> dict[str, Any]:
-    require(params, "ID")
-    profile = part.generation.get("charger", f"{part.tenant(params.Tenant)}:{params.ID}")
-    if profile is None:
-        raise not_found()
-    return profile_json(profile)
+    return profile_json(profile_asked(part, CHARGERS.name, params))
 
 
 @method("APIerSv1.GetChargerProfileIDs", owner=ANY)
 def get_charger_profile_ids(part: Part, params: Paginator) -> list[str] | None:
-    return page_of(CHARGERS.ids(part.generation, part.tenant(params.Tenant)), params)
+    return ids_page(part, CHARGERS.name, params)
 
 
 @method("APIerSv1.RemoveChargerProfile", owner=LEADER_RULE, changes=True)

@@ -10,7 +10,7 @@ from cgr_cluster.engine.domain import GenerationView, Part
 from cgr_cluster.events.values import json_text
 from cgr_cluster.filters import index_api as index_api
 from cgr_cluster.filters.inline import is_inline, parse_inline
-from cgr_cluster.filters.kinds import KINDS, ids_of
+from cgr_cluster.filters.kinds import KINDS
 from cgr_cluster.filters.lists import check_filter
 from cgr_cluster.filters.params import (
     Interval,
@@ -18,10 +18,10 @@ from cgr_cluster.filters.params import (
     TenantID,
     TenantIDWithOpts,
     interval_json,
-    page_of,
     read_interval,
 )
 from cgr_cluster.filters.profiles import unhide_changed
+from cgr_cluster.filters.reading import ids_page
 from cgr_cluster.filters.tenant_profiles import profiles_of
 from cgr_cluster.filters.types import Filter, Rule
 from cgr_cluster.rpc.errors import ApiError, not_found, require, server_error
@@ -78,7 +78,7 @@ def get_filter(part: Part, params: TenantID) -> dict[str, Any]:
 
 @method("APIerSv1.GetFilterIDs", owner=ANY)
 def get_filter_ids(part: Part, params: Paginator) -> list[str] | None:
-    return page_of(ids_of(part.generation, "filter", part.tenant(params.Tenant)), params)
+    return ids_page(part, "filter", params)
 
 
 @method("APIerSv1.RemoveFilter", owner=LEADER_RULE, changes=True)

@@ -12,7 +12,6 @@ from cgr_cluster.events.times import format_instant
 from cgr_cluster.filters.types import ActivationInterval
 from cgr_cluster.rpc.errors import missing
 from cgr_cluster.rpc.registry import Params
-from cgr_cluster.tariffs.paging import page_or_not_found
 
 
 class Interval(msgspec.Struct, gc=False):
@@ -43,11 +42,6 @@ class Paginator(Params, go="utils.PaginatorWithTenant"):
     Limit: int | None = None
     Offset: int | None = None
     Search: str = ""
-
-
-def page_of(ids: list[str], params: Paginator) -> list[str] | None:
-    """The page of a list of profiles' ids; null behind the end. Raises `NOT_FOUND` when none matches at all (51 §3.3)."""
-    return page_or_not_found(ids, params.Search, params.Limit, params.Offset)
 
 
 class EventParams(Params, go="utils.CGREvent"):

@@ -6,8 +6,8 @@ from typing import Any
 
 from cgr_cluster.engine.domain import Operation, Part, Steps, step
 from cgr_cluster.engine.owner import LEADER, object_owner
-from cgr_cluster.filters.kinds import ids_of
-from cgr_cluster.filters.params import Paginator, TenantID, TenantIDWithOpts, page_of
+from cgr_cluster.filters.params import Paginator, TenantID, TenantIDWithOpts
+from cgr_cluster.filters.reading import ids_page, profile_asked
 from cgr_cluster.rankings.steps import RANKING_QUERIES, forget, look_at, summary
 from cgr_cluster.rankings.types import KIND, RankingProfile, ranking_profile, with_state
 from cgr_cluster.rpc.errors import not_found, require
@@ -69,10 +69,7 @@ def set_ranking_profile(part: Part, params: RankingParams) -> str:
 
 @method("APIerSv1.GetRankingProfile", owner=ANY)
 def get_ranking_profile(part: Part, params: TenantID) -> dict[str, Any]:
-    require(params, "ID")
-    profile = ranking_profile(part.generation, part.tenant(params.Tenant), params.ID)
-    if profile is None:
-        raise not_found()
+    profile: RankingProfile = profile_asked(part, KIND, params)
     return {
         "Tenant": profile.tenant,
         "ID": profile.id,
@@ -88,7 +85,7 @@ def get_ranking_profile(part: Part, params: TenantID) -> dict[str, Any]:
 
 @method("APIerSv1.GetRankingProfileIDs", owner=ANY)
 def get_ranking_profile_ids(part: Part, params: Paginator) -> list[str] | None:
-    return page_of(ids_of(part.generation, KIND, part.tenant(params.Tenant)), params)
+    return ids_page(part, KIND, params)
 
 
 @step("rankings.remove_profile")

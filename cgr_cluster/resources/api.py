@@ -13,16 +13,16 @@ from cgr_cluster.filters.params import (
     Paginator,
     TenantID,
     TenantIDWithOpts,
-    page_of,
     read_interval,
 )
 from cgr_cluster.filters.profiles import remove_profile, store_profile
+from cgr_cluster.filters.reading import ids_page, profile_asked
 from cgr_cluster.resources import process
 from cgr_cluster.resources.answers import profile_json, resource_json
 from cgr_cluster.resources.pool import Pool
 from cgr_cluster.resources.steps import forget
 from cgr_cluster.resources.types import RESOURCES, ResourceProfile, with_state
-from cgr_cluster.rpc.errors import not_found, require
+from cgr_cluster.rpc.errors import require
 from cgr_cluster.rpc.owners import ANY, LEADER_RULE, tenant_object
 from cgr_cluster.rpc.registry import Params, method, service
 
@@ -97,10 +97,7 @@ def remove_resource_profile(op: Operation, params: TenantIDWithOpts) -> Steps[st
 
 
 def _profile(part: Part, params: TenantID | TenantIDWithOpts) -> ResourceProfile:
-    require(params, "ID")
-    profile: ResourceProfile | None = RESOURCES.get(part.generation, part.tenant(params.Tenant), params.ID)
-    if profile is None:
-        raise not_found()
+    profile: ResourceProfile = profile_asked(part, RESOURCES.name, params)
     return profile
 
 
@@ -111,8 +108,7 @@ def get_resource_profile(part: Part, params: TenantID) -> dict[str, Any]:
 
 @method("APIerSv1.GetResourceProfileIDs", owner=ANY)
 def get_resource_profile_ids(part: Part, params: Paginator) -> list[str] | None:
-    ids = RESOURCES.ids(part.generation, part.tenant(params.Tenant))
-    return page_of(ids, params)
+    return ids_page(part, RESOURCES.name, params)
 
 
 # --- resources and events ----------------------------------------------------------------------------------------

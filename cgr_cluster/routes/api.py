@@ -12,14 +12,14 @@ from cgr_cluster.filters.params import (
     TenantID,
     TenantIDWithOpts,
     event_of,
-    page_of,
     read_interval,
 )
 from cgr_cluster.filters.profiles import remove_profile, store_profile
+from cgr_cluster.filters.reading import ids_page, profile_asked
 from cgr_cluster.routes.answers import profile_json, routes_json, shown_texts
 from cgr_cluster.routes.process import get_routes, profiles_of_event
 from cgr_cluster.routes.types import ROUTES, CompiledRoutes, Route, RouteProfile
-from cgr_cluster.rpc.errors import ApiError, not_found, require, server_error
+from cgr_cluster.rpc.errors import ApiError, require, server_error
 from cgr_cluster.rpc.owners import ANY, EVENT, LEADER_RULE
 from cgr_cluster.rpc.registry import Params, method, service
 
@@ -98,16 +98,12 @@ def remove_route_profile(part: Part, params: TenantIDWithOpts) -> str:
 
 @method("APIerSv1.GetRouteProfile", owner=ANY)
 def get_route_profile(part: Part, params: TenantID) -> dict[str, Any]:
-    require(params, "ID")
-    profile: RouteProfile | None = ROUTES.get(part.generation, part.tenant(params.Tenant), params.ID)
-    if profile is None:
-        raise not_found()
-    return profile_json(profile)
+    return profile_json(profile_asked(part, ROUTES.name, params))
 
 
 @method("APIerSv1.GetRouteProfileIDs", owner=ANY)
 def get_route_profile_ids(part: Part, params: Paginator) -> list[str] | None:
-    return page_of(ROUTES.ids(part.generation, part.tenant(params.Tenant)), params)
+    return ids_page(part, ROUTES.name, params)
 
 
 # --- events ------------------------------------------------------------------------------------------------------

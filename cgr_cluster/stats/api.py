@@ -14,10 +14,10 @@ from cgr_cluster.filters.params import (
     TenantIDWithOpts,
     TenantWithOpts,
     event_of,
-    page_of,
     read_interval,
 )
 from cgr_cluster.filters.profiles import remove_profile, store_profile
+from cgr_cluster.filters.reading import ids_page, profile_asked
 from cgr_cluster.rpc.errors import ApiError, not_found, require, server_error
 from cgr_cluster.rpc.owners import ANY, EVENT, LEADER_RULE, shared_object
 from cgr_cluster.rpc.registry import Params, method, service
@@ -113,17 +113,12 @@ def remove_stat_queue_profile(op: Operation, params: TenantIDWithOpts) -> Steps[
 
 @method("APIerSv1.GetStatQueueProfile", owner=ANY)
 def get_stat_queue_profile(part: Part, params: TenantID) -> dict[str, Any]:
-    require(params, "ID")
-    profile: StatQueueProfile | None = STATS.get(part.generation, part.tenant(params.Tenant), params.ID)
-    if profile is None:
-        raise not_found()
-    return profile_json(profile)
+    return profile_json(profile_asked(part, STATS.name, params))
 
 
 @method("APIerSv1.GetStatQueueProfileIDs", owner=ANY)
 def get_stat_queue_profile_ids(part: Part, params: Paginator) -> list[str] | None:
-    ids = STATS.ids(part.generation, part.tenant(params.Tenant))
-    return page_of(ids, params)
+    return ids_page(part, STATS.name, params)
 
 
 # --- queues and events -------------------------------------------------------------------------------------------

@@ -16,10 +16,10 @@ from cgr_cluster.filters.params import (
     event_of,
     interval_json,
     list_json,
-    page_of,
     read_interval,
 )
 from cgr_cluster.filters.profiles import remove_profile, store_profile
+from cgr_cluster.filters.reading import ids_page, profile_asked, profile_count
 from cgr_cluster.rating.answers import number
 from cgr_cluster.rpc.errors import not_found, require
 from cgr_cluster.rpc.owners import ANY, EVENT, LEADER_RULE, shared_object
@@ -102,25 +102,17 @@ def remove_threshold_profile(op: Operation, params: TenantIDWithOpts) -> Steps[s
 
 @method("APIerSv1.GetThresholdProfile", owner=ANY)
 def get_threshold_profile(part: Part, params: TenantID) -> dict[str, Any]:
-    require(params, "ID")
-    profile: ThresholdProfile | None = THRESHOLDS.get(part.generation, part.tenant(params.Tenant), params.ID)
-    if profile is None:
-        raise not_found()
-    return profile_json(profile)
+    return profile_json(profile_asked(part, THRESHOLDS.name, params))
 
 
 @method("APIerSv1.GetThresholdProfileIDs", owner=ANY)
 def get_threshold_profile_ids(part: Part, params: Paginator) -> list[str] | None:
-    ids = THRESHOLDS.ids(part.generation, part.tenant(params.Tenant))
-    return page_of(ids, params)
+    return ids_page(part, THRESHOLDS.name, params)
 
 
 @method("APIerSv1.GetThresholdProfileCount", owner=ANY)
 def get_threshold_profile_count(part: Part, params: TenantWithOpts) -> int:
-    count = len(THRESHOLDS.ids(part.generation, part.tenant(params.Tenant)))
-    if not count:
-        raise not_found()
-    return count
+    return profile_count(part, THRESHOLDS.name, params)
 
 
 def profile_json(profile: ThresholdProfile) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from typing import Any
 from cgr_cluster.engine.domain import Operation, Part, Steps, step
 from cgr_cluster.engine.owner import LEADER, object_owner
 from cgr_cluster.events.times import parse_time
-from cgr_cluster.filters.kinds import ids_of
-from cgr_cluster.filters.params import Paginator, TenantID, TenantIDWithOpts, page_of
+from cgr_cluster.filters.params import Paginator, TenantID, TenantIDWithOpts
+from cgr_cluster.filters.reading import ids_page, profile_asked
 from cgr_cluster.rpc.errors import not_found, require
 from cgr_cluster.rpc.owners import ANY, LEADER_RULE, shared_object
 from cgr_cluster.rpc.registry import Params, method, service
@@ -118,16 +118,12 @@ def remove_trend_profile(op: Operation, params: TenantIDWithOpts) -> Steps[str]:
 
 @method("APIerSv1.GetTrendProfile", owner=ANY)
 def get_trend_profile(part: Part, params: TenantID) -> dict[str, Any]:
-    require(params, "ID")
-    profile = trend_profile(part.generation, part.tenant(params.Tenant), params.ID)
-    if profile is None:
-        raise not_found()
-    return profile_json(profile)
+    return profile_json(profile_asked(part, KIND, params))
 
 
 @method("APIerSv1.GetTrendProfileIDs", owner=ANY)
 def get_trend_profile_ids(part: Part, params: Paginator) -> list[str] | None:
-    return page_of(ids_of(part.generation, KIND, part.tenant(params.Tenant)), params)
+    return ids_page(part, KIND, params)
 
 
 # --- trends --------------------------------------------------------------------------------------------------------
