@@ -23,7 +23,7 @@ from cgr_cluster.engine.domain import GenerationView
 from cgr_cluster.events.instant import Instant
 from cgr_cluster.rating.call_cost import compress
 from cgr_cluster.rating.rate import check_usage, unpriced_span
-from cgr_cluster.rating.rounding import round_nano
+from cgr_cluster.rating.rounding import rounding_difference
 from cgr_cluster.rating.types import AccountSummary, BalanceInfo, CallCost, CallDescriptor, Increment, Timespan
 from cgr_cluster.rpc.errors import ApiError
 
@@ -247,7 +247,7 @@ def _paid(setting: Setting, account: Account, descriptor: CallDescriptor, paymen
         def take(info: BalanceInfo, difference: int) -> None:
             balance.value = round_system(MONETARY, balance.value - difference, rounding)
 
-        total += _round_spans(spans, take)
+        total += _round_spans(spans, rounding, take)
     return Outcome(
         _cost(descriptor, spans, total, summarised(draft, account)),
         {account.id: draft} if balance.value != before else {},
@@ -264,6 +264,7 @@ def _finished(
     assert ledger.money_taken_nano == shown, "money conserved: what balances lost is what the answer shows"
     spans = compress(spans)
     if descriptor.perform_rounding:
+        rounding = system_rounding(setting.generation)
         subject = Subject(descriptor.category, descriptor.destination)
 
         def take(info: BalanceInfo, difference: int) -> None:
@@ -273,7 +274,7 @@ def _finished(
             if payer is not None:  # else a trigger's action has removed it
                 take_counted(ledger, payer, difference, subject)
 
-        total += _round_spans(spans, take)
+        total += _round_spans(spans, rounding, take)
     if dry:
         drafts: dict[str, Account] = {}
         changed: list[str] = []
@@ -322,9 +323,9 @@ def _totals(spans: list[Timespan]) -> tuple[int, int]:
     return total, shown
 
 
-def _round_spans(spans: list[Timespan], take: Callable[[BalanceInfo, int], None]) -> int:
+def _round_spans(spans: list[Timespan], step_nano: int, take: Callable[[BalanceInfo, int], None]) -> int:
     """Round the cost of each span that money pays from its start, and `take` the difference from that balance (20 §3.8).
-    Answers the sum of the differences."""
+    Answers the sum of the differences. `step_nano`: the system rounding."""
     total = 0
     for span in spans:
         first = span.increments[0] if span.increments else None
@@ -334,7 +335,8 @@ def _round_spans(spans: list[Timespan], take: Callable[[BalanceInfo, int], None]
         if info is None or info.monetary is None:
             continue
         rating = span.rate_interval.rating
-        difference = round_nano(span.cost_nano, rating.rounding_decimals, rating.rounding_method) - span.cost_nano
+        decimals, method = rating.rounding_decimals, rating.rounding_method
+        difference = rounding_difference(span.cost_nano, decimals, method, step_nano)
         if not difference:
             continue
         span.round_increment = Increment(0, difference, 1, info)

@@ -21,7 +21,8 @@ generation (`GenerationView.derived`). Entry points:
 `call_cost.compress(timespans) -> list[Timespan]`
     Merges equal neighbouring increments inside spans, then equal neighbouring spans (10 §6).
 `rounding.round_nano(amount_nano, decimals, method) -> int`
-    The chapter's rounding function on an amount of money (decimals 0: to whole money).
+    The chapter's rounding function on an amount of money (decimals 0: to whole money). `rounding_difference(...)` is what it
+    adds, as far as prices and balances have such decimals.
 `event_cost.event_cost_of(call_cost, cgrid="", run_id="") -> EventCost`, `usage_ns`, `cost_nano`, `with_summary`
     Cost details and their sums (10 §7.2, 20 §3.13). EventCosts are never changed: all functions give new ones.
 `event_cost_pieces.join_call_cost(cost | None, call_cost, cgrid, run_id)`, `join(cost, piece)`, `pause(...)`,

@@ -420,14 +420,20 @@ def charge_cost_nano(charge: Charge) -> int:
 
 def _rounded(charge: Charge) -> int:
     """The same in doubles, for amounts finer than five decimals (connect fees): half-way cases are decided by them."""
-    step = _NANO_PER_STEP
+    step = charge_step_nano(charge)
     cost = 0.0
     for increment in charge.increments:
         cost += amount_of(increment.cost_nano) * increment.compress_factor
+    return rounded_steps(cost, NANO / step) * step
+
+
+def charge_step_nano(charge: Charge) -> int:
+    """The last decimal that the prices of a charge have, which its cost is rounded to."""
+    step = _NANO_PER_STEP
+    for increment in charge.increments:
         if increment.usage_ns:
             step = gcd(step, increment.cost_nano)
-    step = next(power for power in _STEPS if step % power == 0)
-    return rounded_steps(cost, NANO / step) * step
+    return next(power for power in _STEPS if step % power == 0)
 
 
 def usage_ns(cost: EventCost) -> int:

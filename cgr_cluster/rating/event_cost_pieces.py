@@ -10,13 +10,14 @@ from cgr_cluster.rating.event_cost import (
     ROUNDING,
     Builder,
     charge_cost_nano,
+    charge_step_nano,
     charge_usage_ns,
     copied,
     event_cost_of,
     usage_ns,
     without_orphans,
 )
-from cgr_cluster.rating.rounding import round_nano
+from cgr_cluster.rating.rounding import rounding_difference
 from cgr_cluster.rating.types import (
     AccountSummary,
     BalanceCharge,
@@ -299,7 +300,7 @@ def _rounding_of(cost: EventCost, charge: Charge) -> int:
     if unit is None or _money_of_first(cost, charge) is None:
         return 0
     total = charge_cost_nano(charge) * charge.compress_factor
-    return round_nano(total, unit.rounding_decimals, unit.rounding_method) - total
+    return rounding_difference(total, unit.rounding_decimals, unit.rounding_method, charge_step_nano(charge))
 
 
 def _money_of_first(cost: EventCost, charge: Charge) -> BalanceCharge | None:

@@ -57,3 +57,11 @@ def amount_of(nano: int) -> float:
 def round_nano(amount_nano: int, decimals: int, method: str) -> int:
     """`round_amount` on integer money. Decimals 0 round to whole money (30 §4.4, 20 §3.8)."""
     return nano_of(round_amount(quotient(amount_nano, NANO), decimals, method))
+
+
+def rounding_difference(amount_nano: int, decimals: int, method: str, step_nano: int) -> int:
+    """What rounding an amount adds to it (20 §3.8, 30 §4.4). `step_nano` is the system rounding of prices and balances: an
+    amount that has been rounded to it keeps its place when the decimals are finer, since what doubles then find between
+    two steps (`*down` of 0.00811 to 6 decimals is 0.008109) is noise that no balance can pay."""
+    difference = round_nano(amount_nano, decimals, method) - amount_nano
+    return 0 if difference % step_nano and amount_nano % step_nano == 0 else difference

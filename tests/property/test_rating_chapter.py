@@ -220,7 +220,7 @@ settings_of_rals = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=120, deadline=None, derandomize=True)
+@settings(max_examples=120, deadline=None)
 @given(
     tariff_files(),
     st.sampled_from([set(), set(), {"RP2"}]),

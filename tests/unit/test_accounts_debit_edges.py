@@ -291,6 +291,20 @@ def test_balances_round_to_the_decimals_of_prices(decimals: int, debit: float, l
     assert account.balances is not None and account.balances[MONETARY][0].value / NANO == topped_up
 
 
+def test_decimals_that_balances_have_not_round_nothing() -> None:
+    """`*down` to 6 decimals cuts 0.12976, in doubles, to 0.129759; money and prices have 5."""
+    rating = per_minute(0.4866, rounding_decimals=6, rounding_method="*down")
+    world = worked_example().plan("RP_SIX", ("*any", ANY_TIME, rating, 10.0))
+    world.profile("SIX", (LONG_AGO, "RP_SIX", ""))
+    generation = world.generation()
+    for trigger in ([], [ActionTrigger("G", "U", "*min_balance", -NANO, balance=BalanceFilter(type=MONETARY))]):
+        bank = Bank(generation, hook_of(generation)).account("1001", money(1))
+        bank.stored["cgrates.org:1001"].triggers = trigger or None
+        cost = bank.debit(call(16, subject="SIX", perform_rounding=True))
+        (span,) = cost.timespans or ()
+        assert (cost.cost_nano / NANO, span.round_increment, bank.money()) == (0.12976, None, 0.87024)
+
+
 @pytest.mark.parametrize(("decimals", "taken"), [(2, 3.34), (5, 3.33334), (7, 3.33334)])
 def test_factors_round_up_to_them(decimals: int, taken: float) -> None:
     """10 times a third; units have five decimals at most."""

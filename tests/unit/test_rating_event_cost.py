@@ -198,6 +198,14 @@ def rounded(decimals: int, method: str, *seconds: int, fee: float = 0.0) -> Even
         (4, "*up", (7,), 0.0, 0, 0.0707),
         (2, "*up", (7, 7), 0.0, 0.0086, 0.15),  # two repetitions: rounded together, booked once
         (2, "", (7,), 0.0, 0, 0.0707),
+        (
+            6,
+            "*down",
+            (7,),
+            0.05906,
+            0,
+            0.12976,
+        ),  # doubles cut it to 0.129759: a decimal that prices and balances have not
     ],
 )
 def test_rounding(
