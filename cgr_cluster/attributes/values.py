@@ -35,12 +35,14 @@ class CompiledAttribute:
         self.filter_ids = attribute.filter_ids
         self.composed = attribute.type == "*composed"
         self.constant = _constant_text(attribute) if attribute.type == "*constant" else None
-        self.make = _maker(attribute)
+        self.make = value_maker(attribute)
         written = attribute.path.startswith(("*req.", "*opts.", "*vars."))
         self.old = compile_value(f"~{attribute.path}") if self.composed and written else None
 
 
-def _maker(attribute: Attribute) -> Maker:
+def value_maker(attribute: Attribute) -> Maker:
+    """What computes the text of an attribute (or of a field template: 41 §4) from a view; it raises NOT_FOUND where a value
+    is not there. Raises the errors of rules that do not compile."""
     kind = attribute.type or "*variable"
     if kind == "*constant":
         return _constant(attribute)

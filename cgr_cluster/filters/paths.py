@@ -121,15 +121,10 @@ def _compile_path(path: str) -> Reader:
         return lambda view: view.tenant if view.tenant_path else MISSING
     if not parts and root in _MAPS:
         return _MAPS[root]
-    if not parts:
-        raise_at_use = ApiError(f"invalid fieldname <[{root}]>")
-
-        def fail(view: View) -> Any:
-            raise raise_at_use
-
-        return fail
     if root in _MAPS:
         return _of_map(root, parts)
+    if not parts:
+        return _of_sources(root, (), ApiError(f"invalid fieldname <[{root}]>"))
     if root in EVENT_SOURCES:
         source, fields = EVENT_SOURCES[root], tuple(parts)
         return lambda view: source(view, fields)
@@ -142,7 +137,20 @@ def _compile_path(path: str) -> Reader:
             return view.live.read(view, root, names)
 
         return live
-    return lambda view: MISSING
+    return _of_sources(root, tuple(parts), None)
+
+
+def _of_sources(root: str, parts: tuple[str, ...], otherwise: ApiError | None) -> Reader:
+    """A root that only some views have; without it the path has failed, or there is nothing."""
+
+    def read(view: View) -> Any:
+        if view.sources is not None:
+            return view.sources(root, parts)
+        if otherwise is not None:
+            raise otherwise
+        return MISSING
+
+    return read
 
 
 def _of_map(root: str, parts: list[str]) -> Reader:

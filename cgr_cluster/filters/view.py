@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 from typing import Any, Protocol
 
@@ -22,11 +23,17 @@ class Live(Protocol):
         ...
 
 
+Sources = Callable[[str, tuple[str, ...]], Any]
+
+
 class View:
     """`tenant_path`: whether `~*tenant` can be read (attributes only). `now_ns` is the wall clock, for activation
-    intervals of filters. `live` None: no such source is connected."""
+    intervals of filters. `live` None: no such source is connected. `sources`: what reads all other roots of paths (field
+    templates: templates/view.py), by root and parts; None: there are no others."""
 
-    __slots__ = ("_random", "event", "generation", "live", "now_ns", "opts", "tenant", "tenant_path", "variables")
+    __slots__ = (
+        "_random", "event", "generation", "live", "now_ns", "opts", "sources", "tenant", "tenant_path", "variables",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -39,6 +46,7 @@ class View:
         variables: dict[str, Any] | None = None,
         tenant_path: bool = False,
         live: Live | None = None,
+        sources: Sources | None = None,
     ) -> None:
         self.generation = generation
         self.now_ns = now_ns
@@ -48,6 +56,7 @@ class View:
         self.variables = variables
         self.tenant_path = tenant_path
         self.live = live
+        self.sources = sources
         self._random: Random | None = None
 
     def page(self, url: str, *, with_event: bool = True) -> str:
