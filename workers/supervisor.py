@@ -26,7 +26,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from cgr_cluster.cluster.shard_map import MAX_WORKERS
-from cgr_cluster.config import cluster, logs, settings
+from cgr_cluster.config import cluster, consistency, logs, settings
+from cgr_cluster.node.outside_platform import missing_folders
+from cgr_cluster.rpc.errors import ApiError
+from cgr_cluster.services import load as load_services
 from workers.children import READY, STOP, Leash, name_process
 from workers.options import NodeOptions
 
@@ -269,6 +272,15 @@ def children(options: NodeOptions) -> list[Child]:
     ]
 
 
+def check_consistency(config: settings.Config, source: str | None) -> None:
+    """What must hold between configured values, folders and services. Raises ConfigError."""
+    load_services()  # their rules
+    try:
+        consistency.check(config, missing_folders(consistency.needed_folders(config)))
+    except ApiError as error:
+        raise settings.ConfigError(f"{source or 'built-in configuration'}: {error.text}") from None
+
+
 def _one_per_core() -> int:
     return max(1, min(os.cpu_count() or 1, MOST_BY_ITSELF))
 
@@ -313,6 +325,7 @@ def parse(arguments: list[str] | None = None) -> NodeOptions:
     if chosen.ephemeral and chosen.config:
         parser.error("--ephemeral has a fixed configuration; leave out --config")
     config = settings.ephemeral() if chosen.ephemeral else settings.installed(chosen.config)
+    check_consistency(config, chosen.config)
     own = cluster.cluster_settings({**cluster.DEFAULTS, **config.pop("cluster", {})})
     data_dir = os.path.abspath(chosen.data_dir or own.data_dir)
     if chosen.ephemeral:

@@ -14,7 +14,7 @@ from typing import Any
 
 from cgr_cluster.node.keys import read_key
 from cgr_cluster.node.outside_effects import get_page, json_rpc, post_json, send_mail
-from cgr_cluster.node.outside_platform import process_status, read_config
+from cgr_cluster.node.outside_platform import is_folder, missing_folders, process_status, read_config
 from cgr_cluster.rpc.errors import ApiError
 
 PACKAGED_PLANS = {"folder:demo": "conf.demo"}
@@ -31,7 +31,7 @@ def read_folder(path: str, tell: Callable[[int], object] = lambda size: None) ->
             if entry.name.endswith(".csv")
         }
     root = Path(path)
-    if not _is_folder(root):
+    if not is_folder(path):
         raise ApiError("INVALID_PATH")
     files = {}
     size = 0
@@ -45,13 +45,6 @@ def read_folder(path: str, tell: Callable[[int], object] = lambda size: None) ->
     return files
 
 
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):  # a name that is too long, or has a NUL in it
-        return False
-
-
 def _csv_files(root: Path) -> Iterator[Path]:
     """Regular files only: a pipe of such a name would never end."""
     for folder, _, names in os.walk(root):
@@ -62,7 +55,7 @@ def _csv_files(root: Path) -> Iterator[Path]:
 
 def folder_bytes(path: str) -> int:
     """How much `read_folder` would read."""
-    if path in PACKAGED_PLANS or not _is_folder(Path(path)):
+    if path in PACKAGED_PLANS or not is_folder(path):
         return 0  # small, or reading it says what is wrong
     try:
         return sum(file.stat().st_size for file in _csv_files(Path(path)))
@@ -92,6 +85,7 @@ OUTSIDE: dict[str, Callable[..., Any]] = {
     "get_page": get_page,
     "write_folder": write_folder,
     "read_config": read_config,
+    "missing_folders": missing_folders,
     "process_status": process_status,
 }
 NETWORK = frozenset(

@@ -58,3 +58,15 @@ def read_config(path: str) -> list[str]:
         return [file.read_text() for file in sorted(root.rglob("*.json"))]
     except (OSError, ValueError) as error:  # the latter: no UTF-8, or a NUL in the path
         raise ApiError(f'path:"{path}" is not reachable: {error}') from None
+
+
+def missing_folders(paths: list[str]) -> list[str]:
+    """Those of `paths` that are no folders."""
+    return [path for path in paths if not is_folder(path)]
+
+
+def is_folder(path: str) -> bool:
+    try:
+        return Path(path).is_dir()
+    except (OSError, ValueError):  # a name that is too long, or has a NUL in it
+        return False

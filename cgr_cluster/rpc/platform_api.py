@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from cgr_cluster.config import consistency
 from cgr_cluster.config.changes import built_in, changed, parse_text
 from cgr_cluster.config.settings import Config
 from cgr_cluster.engine.domain import GenerationView, Operation, Part, Steps, outside, reference, sleep, step
@@ -108,26 +109,58 @@ class SetConfigFromJSONArgs(Params, go="config.SetConfigFromJSONArgs"):
     APIOpts: dict[str, Any] | None = None
 
 
-def apply_changes(part: Part, changes: list[dict[str, Any]], dry_run: bool) -> str:
-    """Merge `changes` into the configuration, later ones over earlier ones; every later call sees them."""
-    current = sections(part.generation, "")
+Changes = list[dict[str, Any]]
+
+
+def merged(current: Config, changes: Changes) -> Config:
+    """The sections that `changes` touch, later ones over earlier ones. Raises ApiError."""
     new: Config = {}
     for change in changes:
         new.update(changed({**current, **new}, change))
+    return new
+
+
+@step("config.apply")
+def apply_checked(part: Part, changes: Changes, missing: list[str], dry_run: bool) -> str:
+    """Merge `changes` into the configuration; every later call sees them. `missing`: folders that are not there."""
+    current = sections(part.generation, "")
+    new = merged(current, changes)
+    consistency.check({**current, **new}, missing)
     if not dry_run:
         for section, values in new.items():
             part.set_reference("config", section, values)
     return "OK"
 
 
+@step("config.changed")
+def tell_changed(part: Part, names: list[str]) -> None:
+    """Run the tasks of sections that have changed."""
+    for name in names:
+        rules = consistency.RULES.get(name)
+        if rules is not None and rules.task:
+            part.spawn(rules.task)
+
+
+def apply_changes(op: Operation, changes: Changes, dry_run: bool) -> Steps[str]:
+    """Check and apply `changes`; answered when what they start and stop is started and stopped."""
+    current = sections(op.generation, "")
+    new = merged(current, changes)
+    folders = consistency.needed_folders({**current, **new})
+    missing: list[str] = (yield outside("missing_folders", folders)) if folders else []
+    answer: str = yield apply_checked.at(LEADER, changes, missing, dry_run)
+    if not dry_run:
+        yield tell_changed.at(LEADER, sorted(new))
+    return answer
+
+
 @method("ConfigSv1.SetConfig", owner=LEADER_RULE, changes=True)
-def set_config(part: Part, params: SetConfigArgs) -> str:
-    return apply_changes(part, [params.Config or {}], params.DryRun)
+def set_config(op: Operation, params: SetConfigArgs) -> Steps[str]:
+    return (yield from apply_changes(op, [params.Config or {}], params.DryRun))
 
 
 @method("ConfigSv1.SetConfigFromJSON", owner=LEADER_RULE, changes=True)
-def set_config_from_json(part: Part, params: SetConfigFromJSONArgs) -> str:
-    return apply_changes(part, [parse_text(params.Config)], params.DryRun)
+def set_config_from_json(op: Operation, params: SetConfigFromJSONArgs) -> Steps[str]:
+    return (yield from apply_changes(op, [parse_text(params.Config)], params.DryRun))
 
 
 class ReloadArgs(Params, go="config.ReloadArgs"):
@@ -138,20 +171,14 @@ class ReloadArgs(Params, go="config.ReloadArgs"):
     APIOpts: dict[str, Any] | None = None
 
 
-@step("config.reload")
-def reload(part: Part, files: list[str], section: str, dry_run: bool) -> str:
-    """Apply configuration texts, later ones over earlier ones; `section` "" takes all sections."""
-    documents = [parse_text(text) for text in files]
-    chosen = [{name: values for name, values in each.items() if section in ("", name)} for each in documents]
-    return apply_changes(part, chosen, dry_run)
-
-
 @method("ConfigSv1.ReloadConfig", owner=LEADER_RULE, changes=True, deadline_s=None)
 def reload_config(op: Operation, params: ReloadArgs) -> Steps[str]:
     """Read the configuration files below `Path` (in the folder, `*.json` in the order of their names) again."""
     require(params, "Path")
     if params.Section and params.Section not in built_in():
         raise ApiError("Invalid section")
-    files = yield outside("read_config", params.Path)
-    answer: str = yield reload.at(LEADER, files, params.Section, params.DryRun)
-    return answer
+    files: list[str] = yield outside("read_config", params.Path)
+    documents = [parse_text(text) for text in files]
+    section = params.Section
+    chosen = [{name: values for name, values in each.items() if section in ("", name)} for each in documents]
+    return (yield from apply_changes(op, chosen, params.DryRun))
