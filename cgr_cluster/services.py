@@ -28,6 +28,7 @@ MODULES = (
     "cgr_cluster.rankings.api",
     "cgr_cluster.resources.api",
     "cgr_cluster.routes.api",
+    "cgr_cluster.guardian.api",
     "cgr_cluster.sessions.api",
     "cgr_cluster.cdrs.api",
 )

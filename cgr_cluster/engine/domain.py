@@ -59,13 +59,17 @@ class Sleep(msgspec.Struct, frozen=True, gc=False):
     ns: int
 
 
+class Signal(msgspec.Struct, frozen=True, gc=False):
+    text: str
+
+
 class Invoke(msgspec.Struct, frozen=True, gc=False):
     method: str
     params: bytes
     hops: int = 0
 
 
-Command = Call | Together | Everywhere | Exclusive | Release | Forward | Outside | Sleep | Invoke
+Command = Call | Together | Everywhere | Exclusive | Release | Forward | Outside | Sleep | Signal | Invoke
 Steps = Generator[Command, Any, T]
 
 
@@ -101,6 +105,12 @@ def outside(name: str, *args: Any, returns: Any = Any) -> Outside:
 
 def sleep(ns: int) -> Sleep:
     return Sleep(ns)
+
+
+def signal(text: str) -> Signal:
+    """Wait until a part of this worker says `part.signal(text)`, or for nothing: look again at what is waited for. The
+    operation must be at the owner of that, and look and wait in one go, without a command that waits in between."""
+    return Signal(text)
 
 
 def invoke(method: str, params: bytes, hops: int = 0) -> Invoke:
@@ -154,6 +164,7 @@ class Part(Protocol):
     def cancel_timer(self, key: str) -> None: ...
     def spawn(self, name: str, *args: Any) -> None: ...
     def tell(self, connection: str, method: str, params: Any) -> None: ...
+    def signal(self, text: str) -> None: ...
     def set_reference(self, kind: str, key: str, value: Any) -> None: ...
     def remove_reference(self, kind: str, key: str) -> None: ...
 

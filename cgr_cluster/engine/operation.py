@@ -19,7 +19,7 @@ class Running:
 
     __slots__ = (
         "_ids", "_raises", "args", "changes", "collected", "connection", "counter", "deadline_ns", "delivering", "dirty", "ending", "generation", "generator", "home", "hops",
-        "intent_length", "journal", "locks", "method", "name", "now_ns", "origin", "outstanding", "owner", "remote", "replay",
+        "intent_length", "journal", "locks", "method", "missed_signals", "name", "now_ns", "origin", "outstanding", "owner", "remote", "replay",
         "reply_to", "resumed", "slots", "uid", "waiter", "waiting_since_ns",
     )  # fmt: skip
 
@@ -51,6 +51,7 @@ class Running:
         self.locks: list[str] = []
         self.dirty = False  # has changed something that must not be lost or done twice
         self.resumed = False  # runs again: steps beyond its journal may have been done already
+        self.missed_signals = False  # runs again: what it waits for may have been signalled
         self.intent_length = -1  # journal length in the logged intent, -1: none logged
         self.remote: list[tuple[int, int]] = []  # (shard, number) of steps done elsewhere
         self.waiter = ""  # of a delivery: whose answer waits for it

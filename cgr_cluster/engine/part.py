@@ -42,6 +42,7 @@ class Part:
         "now_ns",
         "op_id",
         "owner",
+        "signals",
         "spawned",
         "tells",
         "waiter",
@@ -73,6 +74,7 @@ class Part:
         self._ids = 0
         self.spawned: list[str] | None = None
         self.tells: list[tuple[str, str, Any]] | None = None
+        self.signals: list[str] | None = None
 
     def tenant(self, text: str) -> str:
         return text or self.generation.default_tenant
@@ -191,6 +193,11 @@ class Part:
             self.tells = []
         self.tells.append((connection, method, params))
 
+    def signal(self, text: str) -> None:
+        if self.signals is None:
+            self.signals = []
+        self.signals.append(text)
+
     def set_reference(self, kind: str, key: str, value: Any) -> None:
         self._set_reference(kind, key, value)
 
@@ -220,6 +227,9 @@ class Part:
         if self.tells is not None:
             for told in self.tells:
                 engine.tell(*told)
+        if self.signals is not None:
+            for text in self.signals:
+                engine.runner.signal(text)
         return True
 
 

@@ -34,6 +34,7 @@ from cgr_cluster.engine.domain import (
     Invoke,
     Outside,
     Release,
+    Signal,
     Sleep,
     Together,
 )
@@ -56,6 +57,7 @@ logger = logging.getLogger("cgr_cluster.engine")
 EVERYWHERE = Owner("worker", "")
 MAX_HOPS = 8  # bound of chains of forwards, steps and method calls (design 7)
 METHOD = "method:"  # in a journal: a method called
+SIGNAL = "signal"  # in a journal: waited for one
 OPERATION = "operation:"  # in `reply_to`: the operation of this engine that waits for the answer
 
 Outcome = tuple[Any, "ApiError | None"]
@@ -70,6 +72,7 @@ class Runner:
         self.running: dict[str, Running] = {}
         self.sleepers: list[tuple[int, str, int]] = []  # heap of (time, operation, number)
         self._locks: dict[str, deque[Running]] = {}  # text held by an operation → who waits for it
+        self._awaited: dict[str, list[tuple[str, int]]] = {}  # signal → operation and number of those that wait for it
         self._types: dict[Any, Any] = {}
         self.deliveries = Deliveries()
         self.remote = RemoteSteps(self)
@@ -107,6 +110,7 @@ class Runner:
         )
         operation.dirty = True
         operation.resumed = True
+        operation.missed_signals = True
         operation.intent_length = len(intent.journal)
         operation.replay = {entry.number: entry for entry in intent.journal}
         operation.waiter = intent.waiter
@@ -232,6 +236,8 @@ class Runner:
                 outcome = self._outside(operation, command)
             elif isinstance(command, Sleep):
                 outcome = self._sleep(operation, command.ns)
+            elif isinstance(command, Signal):
+                outcome = self._await_signal(operation, command.text)
             elif isinstance(command, Invoke):
                 outcome = self._invoke(operation, command)
             else:
@@ -606,3 +612,28 @@ class Runner:
             if operation is not None and number in operation.outstanding:
                 operation.journal.append((number, "sleep", None, None))
                 self.resolved(operation, number, None, None)
+
+    def _await_signal(self, operation: Running, text: str) -> Outcome | None:
+        """An operation that runs again may have missed its signal, so the first wait is for nothing."""
+        number = operation.next_number()
+        outcome = operation.recall(number, SIGNAL)
+        if outcome is not None:
+            return outcome
+        if operation.missed_signals:
+            operation.missed_signals = False
+            operation.journal.append((number, SIGNAL, None, None))
+            return _NOTHING
+        operation.outstanding[number] = f"{SIGNAL} {text}"
+        self._awaited.setdefault(text, []).append((operation.uid, number))
+        return None
+
+    def signal(self, text: str) -> None:
+        """What is waited for under `text` may be so now."""
+        for uid, number in self._awaited.pop(text, ()):
+            self.engine.ready.append(partial(self._signalled, uid, number))
+
+    def _signalled(self, uid: str, number: int) -> None:
+        operation = self.running.get(uid)
+        if operation is not None and number in operation.outstanding:
+            operation.journal.append((number, SIGNAL, None, None))
+            self.resolved(operation, number, None, None)

@@ -217,6 +217,8 @@ BOUNDS = (
     ("cgr_cluster.actions.plan_runs", "MAX_WAITING"),
     ("cgr_cluster.actions.plan_runs", "ENDED_KEPT"),
     ("cgr_cluster.actions.scheduler_api", "MAX_REPLAYED"),
+    ("cgr_cluster.guardian.locks", "MAX_WAITING"),
+    ("cgr_cluster.guardian.locks", "MAX_LOCKS"),
     ("balancer.connection", "UNREAD_BYTES"),
     ("balancer.connection", "UNREAD_SECONDS"),
     ("workers.links", "PIPE_MESSAGES"),
