@@ -35,7 +35,11 @@ def only_payer(generation: GenerationView, account: Account, descriptor: CallDes
     lists = account.balances
     if not lists or account.triggers or account.unit_counters or descriptor.max_rate_unit_ns > 0:
         return None
-    if lists.get(descriptor.tor or VOICE) or lists.get(GENERIC):
+    tor = descriptor.tor or VOICE
+    start_ns = descriptor.time_start.ns
+    if (lists.get(tor) or lists.get(GENERIC)) and useful(
+        generation, account, tor, descriptor.category, descriptor.destination, start_ns
+    ):
         return None
     for balances in lists.values():
         for balance in balances:
@@ -46,7 +50,6 @@ def only_payer(generation: GenerationView, account: Account, descriptor: CallDes
         return None
     first = money[0]
     if len(money) > 1 or not _is_plain(first):
-        start_ns = descriptor.time_start.ns
         found = useful(generation, account, MONETARY, descriptor.category, descriptor.destination, start_ns)
         if not found:
             return None

@@ -36,7 +36,24 @@ balances = st.one_of(
         expiration_date=st.sampled_from([NOW.plus(3_600 * NS)] * 3 + [NOW.plus(-NS)]),
         blocker=st.sampled_from([False, False, False, True]),
     ),
-    st.builds(lambda value: voice(value), st.integers(0, 20)),
+    st.builds(
+        lambda kind, value, **fields: (kind, voice(value, **fields)[1]),
+        st.sampled_from(["*voice", "*generic"]),
+        st.integers(0, 20),
+        destination_ids=st.sampled_from([{}, {"MOBILE_HOME": True}]),
+        weight=st.sampled_from([0.0, 20.0]),
+    ),
+)
+idle = st.builds(  # units that mostly cannot pay, each for another reason
+    lambda kind, value, **fields: (kind, voice(value, **fields)[1]),
+    st.sampled_from(["*voice", "*voice", "*generic", "*data"]),
+    st.sampled_from([0, 0, -5, 20]),
+    destination_ids=st.sampled_from([{}, {"MOBILE_HOME": True}]),
+    categories=st.sampled_from([{}, {"data": True}]),
+    disabled=st.booleans(),
+    blocker=st.sampled_from([False, False, False, True]),
+    expiration_date=st.sampled_from([ZERO, ZERO, NOW.plus(3_600 * NS)]),
+    rating_subject=st.sampled_from(["", "*zero1s"]),
 )
 calls = st.builds(
     call,
@@ -66,7 +83,12 @@ def _outcome(work: Any, held: list[tuple[str, Balance]], negative: bool, descrip
 @pytest.mark.parametrize("work", [debits.debit, debits.max_debit, debits.max_session_time])
 @settings(max_examples=300)
 @given(
-    held=st.one_of(st.lists(plain, min_size=1, max_size=2), st.lists(balances, max_size=3)),
+    held=st.one_of(
+        st.lists(plain, min_size=1, max_size=2),
+        st.tuples(plain, idle).map(list),
+        st.tuples(plain, st.one_of(idle, balances)).map(list),
+        st.lists(balances, max_size=3),
+    ),
     negative=st.booleans(),
     descriptor=calls,
 )
@@ -81,3 +103,34 @@ def test_the_short_way_and_the_search_agree(
         searched = _outcome(work, held, negative, descriptor)
     event("short" if any(taken) else "search")
     assert short == searched
+
+
+@pytest.mark.parametrize("work", [debits.debit, debits.max_debit, debits.max_session_time])
+@pytest.mark.parametrize(
+    "units",
+    [
+        voice(0),
+        voice(-3),
+        voice(20, disabled=True),
+        voice(20, categories={"data": True}),
+        voice(20, destination_ids={"NOWHERE": True}),
+        voice(20, expiration_date=NOW.plus(3_600 * NS)),  # over when the call begins
+    ],
+)
+def test_units_that_cannot_pay_leave_the_short_way_open(work: Any, units: tuple[str, Balance]) -> None:
+    held = [money(50, "PLAIN"), units]
+    descriptor = call(60, MOBILE, start=NOW.plus(7_200 * NS))
+    found: list[bool] = []
+    with pytest.MonkeyPatch.context() as patch:
+        paid = debits.payment_of
+
+        def noted(*args: Any) -> Any:
+            payment = paid(*args)
+            found.append(payment is not None)
+            return payment
+
+        patch.setattr(debits, "payment_of", noted)
+        short = _outcome(work, held, False, descriptor)
+        patch.setattr(debits, "payment_of", lambda *args: None)
+        assert short == _outcome(work, held, False, descriptor)
+    assert found == [True]
