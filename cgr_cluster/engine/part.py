@@ -177,6 +177,12 @@ class Part:
     def set_timer(self, key: str, at_ns: int, name: str, *args: Any) -> None:
         self.put(Timer, key, Timer(at_ns, name, pack(list(args)), owner_text(self.owner)))
 
+    def set_shard_timer(self, key: str, at_ns: int, name: str, *args: Any) -> None:
+        self.put(Timer, key, Timer(at_ns, name, pack(list(args))))
+
+    def has_timer(self, key: str) -> bool:
+        return self.read(Timer, key) is not None
+
     def cancel_timer(self, key: str) -> None:
         self.delete(Timer, key)
 

@@ -34,6 +34,7 @@ from cgr_cluster.engine.records import Done, Memo, Timer
 T = TypeVar("T")
 
 Belongs = Callable[[str, Any], str]  # (key, object) → `kind:key` of its owner
+ARRIVALS: dict[str, Callable[[Part, str, Any], None]] = {}  # stored kind → what is done where its objects arrive
 BELONGING: dict[str, Belongs] = {}  # stored kind → whose its objects are; kinds not named here never move
 
 
@@ -92,6 +93,17 @@ def belongs_by_key(kind: str) -> Callable[[type[T]], type[T]]:
     return belongs(lambda key, _: f"{kind}:{key}")
 
 
+def arrival(kind: str) -> Callable[[Callable[[Part, str, T], None]], Callable[[Part, str, T], None]]:
+    """Decorator of what is to be done in a shard where an object of a stored kind has arrived: `(part, key, object)`. It may be
+    done twice."""
+
+    def declare(function: Callable[[Part, str, T], None]) -> Callable[[Part, str, T], None]:
+        ARRIVALS[kind] = function
+        return function
+
+    return declare
+
+
 class Exported(msgspec.Struct, array_like=True, gc=False):
     kind: str
     key: str
@@ -124,7 +136,11 @@ def _records_of(part: Part, owner: str) -> list[tuple[str, Any]]:
 def take_in(part: Part, records: list[Exported]) -> None:
     for record in records:
         cls = STORED[record.kind]
-        part.put(cls, record.key, unpack(cls, record.data))
+        value = unpack(cls, record.data)
+        part.put(cls, record.key, value)
+        arrived = ARRIVALS.get(record.kind)
+        if arrived is not None:
+            arrived(part, record.key, value)
 
 
 @step("placement.publish", idempotent=True)

@@ -20,6 +20,7 @@ from cgr_cluster.engine.owner import Owner
 from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.sessions import charging
 from cgr_cluster.sessions.charging import AccountCall, Charging
+from cgr_cluster.sessions.closed import find_closed, keep_closed, use_closed
 from cgr_cluster.sessions.deadlines import (
     activate,
     restart_ttl,
@@ -30,12 +31,11 @@ from cgr_cluster.sessions.deadlines import (
 )
 from cgr_cluster.sessions.reading import text_field
 from cgr_cluster.sessions.settings import session_settings
-from cgr_cluster.sessions.types import UNLIMITED_NS, ClaimLost, ClosedSession, Session, Usage
+from cgr_cluster.sessions.types import UNLIMITED_NS, ClaimLost, Session, Usage
 
 T = TypeVar("T")
 
 DONE, ABSENT, EXISTS, BUSY, AWAY, ELSEWHERE = "done", "absent", "exists", "busy", "away", "elsewhere"
-CLOSED_KEPT_NS = 10 * 10**9
 TAKE_OVER_NS = 60 * 10**9  # an operation that holds a session longer has been given up
 KEPT_FIELDS = ("CGRID", "OriginHost", "OriginID", "Usage")  # of EventStart; an update does not change them
 
@@ -153,6 +153,8 @@ def initiate(part: Part, made: Session, usage: Usage, uid: str) -> Reply:
         return Reply(ELSEWHERE)
     existing = part.read(Session, cgrid)
     if existing is not None and not existing.passive:
+        if made.claim > existing.claim:
+            renew_claim.function(part, cgrid, made.claim)
         return Reply(EXISTS)
     session = made.draft()
     part.put(Session, cgrid, session)
@@ -251,12 +253,16 @@ def for_cdr(part: Part, cgrid: str, initial_cgrid: str, event: dict[str, Any], u
             return Found(BUSY)
         _alter(part, session, event)
         return Found(DONE, session.draft(), moved)
-    closed = part.edit(ClosedSession, cgrid)
+    closed = find_closed(part, cgrid)
     if closed is None:
         return Found(ABSENT)
-    _alter(part, closed.session, event)
-    keep_closed(part, closed.session)
-    return Found(DONE, closed.session.draft())
+    if any(name in event for name in session_settings(part.generation).alterable_fields):
+        closed = closed.draft()
+        _alter(part, closed, event)
+        keep_closed(part, closed)
+    else:
+        use_closed(part, closed)
+    return Found(DONE, closed)
 
 
 @step("sessions.store")
@@ -267,6 +273,8 @@ def store(part: Part, session: Session, uid: str, ended: bool) -> None:
         return  # another operation has waited too long and taken it over; it has what this one was given
     kept = session.draft()
     kept.busy = ""
+    if held is not None:
+        kept.claim = held.claim
     if ended:
         close(part, kept)
         return
@@ -291,7 +299,7 @@ def find_session(part: Part, cgrid: str, initial_cgrid: str, event: dict[str, An
 
 @step("sessions.renew_claim")
 def renew_claim(part: Part, cgrid: str, number: int) -> None:
-    """The session knows the claim of its new CGRID, to release it in the end."""
+    """The session knows the newest claim of its CGRID, to release it in the end."""
     session = part.edit(Session, cgrid)
     if session is not None:
         session.claim = number
@@ -353,9 +361,3 @@ def close(part: Part, session: Session) -> None:
         stop_timers(part, session)
     session.busy = ""
     keep_closed(part, session)
-
-
-def keep_closed(part: Part, session: Session) -> None:
-    expires = part.now_ns + CLOSED_KEPT_NS
-    part.put(ClosedSession, session.cgrid, ClosedSession(session, expires))
-    part.set_timer(f"closed/{session.cgrid}", expires, "sessions.forget_closed", session.cgrid, expires)

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import msgspec
 
-from cgr_cluster.engine.domain import Operation, Part, Steps, step, task, timer
-from cgr_cluster.engine.owner import Owner, registry_owner
+from cgr_cluster.engine.domain import Operation, Part, Steps, step, timer
+from cgr_cluster.engine.owner import Owner
 from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.sessions import charging
 from cgr_cluster.sessions.deadlines import set_debit_timer
 from cgr_cluster.sessions.disconnect import ask_to_disconnect, finish_forced, warn_low_balance
 from cgr_cluster.sessions.life import charge_away, patiently
-from cgr_cluster.sessions.registry import release
 from cgr_cluster.sessions.settings import session_settings
 from cgr_cluster.sessions.steps import (
     ABSENT,
@@ -28,7 +27,7 @@ from cgr_cluster.sessions.steps import (
     is_busy,
     mark_away,
 )
-from cgr_cluster.sessions.types import ClosedSession, Session
+from cgr_cluster.sessions.types import Session
 
 SESSION_TIMEOUT = "SESSION_TIMEOUT"
 INSUFFICIENT_CREDIT = "INSUFFICIENT_CREDIT"
@@ -179,21 +178,3 @@ def still_running(part: Part, cgrid: str, index: int, loop_index: int) -> Sessio
     if session is None or session.passive or session.runs[index].loop_index != loop_index:
         return None
     return session
-
-
-# --- closed sessions ---------------------------------------------------------------------------------------------
-
-
-@timer("sessions.forget_closed")
-def forget_closed(part: Part, cgrid: str, expires_ns: int) -> None:
-    closed = part.read(ClosedSession, cgrid)
-    if closed is None or closed.expires_ns != expires_ns:
-        return
-    part.delete(ClosedSession, cgrid)
-    if closed.session.claim:
-        part.spawn("sessions.release_claim", cgrid, closed.session.claim)
-
-
-@task("sessions.release_claim")
-def release_claim(op: Operation, cgrid: str, number: int) -> Steps[None]:
-    yield release.at(registry_owner(cgrid), cgrid, number)

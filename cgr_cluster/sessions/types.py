@@ -128,18 +128,6 @@ class Session(msgspec.Struct, array_like=True, gc=False):
         return self.debit_interval_ns > 0 and any(run.debits for run in self.runs)
 
 
-@belongs(lambda _, closed: f"{closed.session.home_kind}:{closed.session.home_key}")
-@stored("closed_session")
-class ClosedSession(msgspec.Struct, array_like=True, gc=False):
-    """A session that has ended, kept for its CDR until `expires_ns` (30.4.3); the key is its CGRID."""
-
-    session: Session
-    expires_ns: int
-
-    def draft(self) -> ClosedSession:
-        return ClosedSession(self.session.draft(), self.expires_ns)
-
-
 @stored("claim")
 class Claim(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Where the session of a CGRID lives; kept at the registry, `registry_owner(cgrid)`, under the CGRID. `number` grows

@@ -101,9 +101,9 @@ def split_debits(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     retail = accounts_apart(node, 1)[0]
     monkeypatch.setattr(Engine, "_close_group", watched)
     ok(node, "SessionSv1.InitiateSession", {"InitSession": True, "Event": event(node, Usage="30s")})
-    assert node.call("SessionSv1.InitiateSession", {"InitSession": True, "Event": event(node)})["error"] == "EXISTS"
     ok(node, "SessionSv1.UpdateSession", {"UpdateSession": True, "Event": event(node, Usage="30s")})
     monkeypatch.setattr(Engine, "_close_group", close)
+    assert node.call("SessionSv1.InitiateSession", {"InitSession": True, "Event": event(node)})["error"] == "EXISTS"
     found = [key for _, key in node.disk if key.startswith("session/")]
     assert found == [f"session/{CGRID}"]
     return wrong
