@@ -8,13 +8,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import signal
 import sys
 from collections.abc import Callable
 from typing import Any
 
 from balancer.process import CANNOT_RUN, main
 from cgr_cluster.config import logs, settings
+from cgr_cluster.config.stop_signals import on_stop_signal
 
 PARENT_SECONDS = 0.5  # how often a balancer that ends with its parent looks for it
 
@@ -55,14 +55,7 @@ class CommandLine:
 
     def watch(self, add_reader: Callable[..., object], stop: Callable[[], None]) -> None:
         loop = asyncio.get_running_loop()
-        signals = (signal.SIGTERM, signal.SIGINT)
-
-        def stop_once() -> None:
-            signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # a second one must not kill it when the loop has closed
-            stop()
-
-        for number in signals:
-            loop.add_signal_handler(number, stop_once)
+        on_stop_signal(lambda: loop.call_soon_threadsafe(stop))
         if self._parent is not None:
             self._look_for_parent(loop)
 

@@ -62,6 +62,8 @@ class WorkerLinks:
         """Take in everything that has arrived."""
         self._drain_scheduled = False
         socket = self._socket
+        if socket.closed:  # the loop had this scheduled when the links were closed
+            return
         get: Callable[[int], int] = socket.get  # type: ignore[assignment]  # EVENTS is an int
         some = False
         while get(zmq.EVENTS) & zmq.POLLIN:  # cheaper than an EAGAIN raised

@@ -8,9 +8,10 @@ group gets, to the supervisor.
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable
 from pathlib import Path
+
+from cgr_cluster.config.stop_signals import ignore_stop_signals
 
 STOP = b"s"
 READY = b"r"
@@ -30,8 +31,7 @@ class Leash:
     def __init__(self, down: int, up: int) -> None:
         self.down = down
         self._up = up
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        ignore_stop_signals()
 
     def ready(self) -> None:
         try:

@@ -22,6 +22,7 @@ from typing import Final
 import msgspec
 
 from cgr_cluster.config import logs
+from cgr_cluster.config.stop_signals import on_stop_signal
 from cgr_cluster.log import client
 from cgr_cluster.log.checkpoint import Checkpoint
 from cgr_cluster.log.data_dir import DataDir
@@ -67,8 +68,7 @@ def run(options: FolderOptions, leash: Leash | None = None) -> int:
     waiting: dict[int, Callable[[], object]] = {wake: lambda: os.read(wake, 64)}
     signal.signal(signal.SIGUSR1, lambda *_: tell("fold"))
     if leash is None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: tell("stop"))
+        on_stop_signal(lambda: tell("stop"))
     else:
         leash.watch(waiting.__setitem__, lambda: told.add("stop"))
     os.nice(NICENESS)

@@ -13,7 +13,6 @@ import argparse
 import logging
 import os
 import selectors
-import signal
 import socket
 import sqlite3
 import sys
@@ -27,6 +26,7 @@ from typing import Final
 import msgspec
 
 from cgr_cluster.config import logs
+from cgr_cluster.config.stop_signals import on_stop_signal
 from cgr_cluster.log import checkpoint
 from cgr_cluster.log.data_dir import DataDir
 from cgr_cluster.log.disk import FileDisk
@@ -287,8 +287,7 @@ def run(options: LogOptions, leash: Leash | None = None) -> int:
         return EXIT_IO
     process = LogProcess(options, journal, disk, listener)
     if leash is None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: process.stop())
+        on_stop_signal(process.stop)
     else:
         leash.watch(process.add_reader, process.stop)
         leash.ready()

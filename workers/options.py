@@ -12,7 +12,7 @@ from cgr_cluster.config.cluster import ClusterSettings
 @dataclass(frozen=True)
 class NodeOptions:
     """Options of one node. `run_dir` holds the Unix sockets of its processes. `workers` and `data_dir` are those of the
-    command line where it has them, else those of `cluster`. `restarted`: told to a process that has died in this node."""
+    command line where it has them, else those of `cluster`. `restarted`: told to a process that was ready once since the node began, and has died."""
 
     workers: int
     data_dir: str

@@ -27,6 +27,7 @@ from pathlib import Path
 
 from cgr_cluster.cluster.shard_map import MAX_WORKERS
 from cgr_cluster.config import cluster, consistency, logs, settings
+from cgr_cluster.config.stop_signals import on_stop_signal
 from cgr_cluster.node.outside_platform import missing_folders
 from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.services import load as load_services
@@ -57,15 +58,18 @@ class Child:
         self.down = -1
         self.up = -1
         self.ready = False
+        self.has_served = False  # it was ready once since the node began
         self.started = 0.0
         self.failures = 0
         self.restart_at: float | None = None
 
 
 class Supervisor:
-    def __init__(self, options: NodeOptions, children: list[Child]) -> None:
+    """The node. Stop signals are noted from here on: one that comes before `run` has `run` begin with the end."""
+
+    def __init__(self, options: NodeOptions) -> None:
         self.options = options
-        self.children = children
+        self.children: list[Child] = []
         self._wake, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
         self._stopping = False
@@ -73,6 +77,10 @@ class Supervisor:
         self._watchdog_s = _watchdog_interval_s()
         self._watchdog_at = 0.0
         self.status = 0
+        on_stop_signal(self._note_stop)
+
+    def _note_stop(self) -> None:
+        self._stopping = True
 
     # --- children ---------------------------------------------------------------------------------------------
 
@@ -89,13 +97,13 @@ class Supervisor:
                     for end in (other.down, other.up):
                         if end >= 0:
                             os.close(end)
-                for end in (down_write, up_read, self._wake, self._wake_write):
-                    os.close(end)
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                for end in (down_write, up_read, self._wake, self._wake_write):
+                    os.close(end)
                 name_process(child.name)
                 logs.setup(child.name, self.options.log_level)
-                options = replace(self.options, restarted=child.started > 0)
+                options = replace(self.options, restarted=child.has_served)
                 child.main(options, Leash(down_read, up_write))
                 status = 0
             except SystemExit as end_of_process:
@@ -112,6 +120,8 @@ class Supervisor:
         child.ready, child.started, child.restart_at = False, time.monotonic(), None
 
     def _ended(self, child: Child, status: int) -> None:
+        if not child.has_served and select.select([child.up], [], [], 0)[0]:
+            child.has_served = os.read(child.up, 1) == READY  # said just before it died
         for end in (child.down, child.up):
             os.close(end)
         pid, child.pid, child.down, child.up, child.ready = child.pid, 0, -1, -1, False
@@ -148,13 +158,12 @@ class Supervisor:
 
     # --- the life of the node ---------------------------------------------------------------------------------
 
-    def run(self) -> int:
-        def note(signum: int, frame: object) -> None:
-            if signum in (signal.SIGTERM, signal.SIGINT):
-                self._stopping = True
-
-        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
-            signal.signal(signum, note)
+    def run(self, children: list[Child]) -> int:
+        """Until a stop signal, or until a child says that the node cannot run. Answers the exit status."""
+        self.children = children
+        signal.signal(
+            signal.SIGCHLD, lambda *_: None
+        )  # it writes to the pipe that `_turn` waits for, as the stop signals do
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         begin = time.monotonic()
         for child in self.children:
@@ -191,7 +200,7 @@ class Supervisor:
             if end == self._wake:
                 os.read(self._wake, 4096)
             elif os.read(end, 1) == READY:
-                ups[end].ready = True
+                ups[end].ready = ups[end].has_served = True
         self._reap()
 
     def _wait(self, condition: Callable[[], bool], seconds: float) -> bool:
@@ -212,6 +221,9 @@ class Supervisor:
         _notify_systemd("STOPPING=1")
         self._stopping = True
         for role in ORDER_OF_STOP:
+            for child in self.children:
+                if child.role == role:
+                    child.restart_at = None  # one that is needed no more; those of later roles still come back
             group = [child for child in self.children if child.role == role and child.pid]
             for child in group:
                 try:
@@ -351,10 +363,11 @@ def main(arguments: list[str] | None = None) -> int:
         except OSError as error:
             logger.error("data directory %s cannot be made: %s", options.data_dir, error.strerror)
             return FATAL
-        supervisor = Supervisor(options, children(options))
+        supervisor = Supervisor(options)
+        parts = children(options)
         gc.collect()
         gc.freeze()
-        return supervisor.run()
+        return supervisor.run(parts)
     finally:
         shutil.rmtree(options.run_dir, ignore_errors=True)
         if options.ephemeral:

@@ -21,10 +21,10 @@ import psutil
 from tests.cluster.ports import free_port_base
 
 ROOT = Path(__file__).parents[2]
-WAIT = 30.0  # seconds that a test waits for a condition at most
+WAIT = 90.0  # seconds that a test waits for a condition at most: more than the slowest machine needs
 
 
-def wait_until(condition: Callable[[], Any], what: str, seconds: float = WAIT) -> Any:
+def wait_until(condition: Callable[[], Any], what: str, seconds: float = WAIT, pause: float = 0.01) -> Any:
     """The first true answer of `condition`. Raises AssertionError when none came in time."""
     end = time.monotonic() + seconds
     while True:
@@ -32,7 +32,17 @@ def wait_until(condition: Callable[[], Any], what: str, seconds: float = WAIT) -
         if found:
             return found
         assert time.monotonic() < end, f"waited {seconds:.0f} s in vain for {what}"
-        time.sleep(0.01)
+        time.sleep(pause)
+
+
+def terminate_again_and_again(process: subprocess.Popen[Any]) -> None:
+    """SIGTERM, without end until the process has ended."""
+
+    def ended() -> bool:
+        process.terminate()
+        return process.poll() is not None
+
+    wait_until(ended, "the process to end", pause=0.0005)
 
 
 class Client:

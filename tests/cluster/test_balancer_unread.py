@@ -15,7 +15,7 @@ from cgr_cluster.routing.balancer import Balancer
 from cgr_cluster.rpc.registry import Registry
 
 CALL = b'{"method":"%b","params":[{}],"id":1}\n' % (b"x" * 2000)  # its answer, a look-up error, is as long
-PATIENCE = 0.3
+WAIT = 90.0
 
 
 class Turn:
@@ -47,7 +47,7 @@ async def send_all(sock: socket.socket, count: int) -> int:
 
 @pytest.mark.cluster
 def test_a_client_that_never_reads_is_stopped_and_then_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "UNREAD_SECONDS", PATIENCE)
+    monkeypatch.setattr(connection, "UNREAD_SECONDS", 0.3)
 
     async def run() -> None:
         loop = asyncio.get_running_loop()
@@ -57,11 +57,7 @@ def test_a_client_that_never_reads_is_stopped_and_then_closed(monkeypatch: pytes
         sock.setblocking(False)
         sent = await send_all(sock, 4000)
         assert sent < 4000 * 20 * len(CALL)  # it was not read to the end
-        for _ in range(200):
-            if not turn.connections:
-                break
-            await asyncio.sleep(0.02)
-        assert not turn.connections
+        await asyncio.wait_for(none_left(turn), WAIT)
         sock.close()
         server.close()
 
@@ -69,9 +65,7 @@ def test_a_client_that_never_reads_is_stopped_and_then_closed(monkeypatch: pytes
 
 
 @pytest.mark.cluster
-def test_a_client_that_reads_late_gets_everything(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "UNREAD_SECONDS", PATIENCE)
-
+def test_a_client_that_reads_late_gets_everything() -> None:
     async def run() -> None:
         loop = asyncio.get_running_loop()
         turn = Turn()
@@ -81,7 +75,7 @@ def test_a_client_that_reads_late_gets_everything(monkeypatch: pytest.MonkeyPatc
         count = 3000
         sending = loop.create_task(loop.sock_sendall(sock, CALL * count))
         got = 0
-        while got < count:  # slower than the balancer writes, but never idle for PATIENCE
+        while got < count:  # slower than the balancer writes
             data = await loop.sock_recv(sock, 1 << 16)
             assert data
             got += data.count(b"\n")
@@ -91,3 +85,50 @@ def test_a_client_that_reads_late_gets_everything(monkeypatch: pytest.MonkeyPatc
         server.close()
 
     uvloop.run(run())
+
+
+class Owing(asyncio.Transport):
+    """A transport of which only its end is looked at."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": "a slow client"})
+        self.aborted = False
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """What is owed is told by the test."""
+
+    def pause_reading(self) -> None:
+        """Nothing comes."""
+
+    def is_closing(self) -> bool:
+        return self.aborted
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+def test_a_client_is_closed_when_nothing_has_left_since_the_last_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slow is allowed: what it is owed at each look decides."""
+    owed = iter([1000, 999, 500, 499, 499, 0])
+    monkeypatch.setattr(connection, "UNREAD_SECONDS", 0)
+    monkeypatch.setattr(Connection, "_owing", lambda self: next(owed))
+
+    async def run() -> None:
+        transport = Owing()
+        client = JsonConnection(Turn())
+        client.connection_made(transport)
+        client.pause_writing()
+        await asyncio.wait_for(aborted(transport), WAIT)
+
+    asyncio.run(run())
+    assert list(owed) == [0]
+
+
+async def aborted(transport: Owing) -> None:
+    while not transport.aborted:
+        await asyncio.sleep(0)
+
+
+async def none_left(turn: Turn) -> None:
+    while turn.connections:
+        await asyncio.sleep(0.02)
