@@ -57,7 +57,7 @@ def a_child_that_dies_is_told_whether_it_has_served() -> int:
 
 
 def what_waits_for_its_next_start_is_not_started_by_the_stop() -> int:
-    supervisor.RESTART_PAUSES = (1000.0,)
+    supervisor.RESTART_PAUSES = (1000.0,) * 6
 
     def balancer(node: NodeOptions, leash: Leash) -> None:
         tell("balancer")

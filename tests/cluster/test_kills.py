@@ -155,9 +155,15 @@ def node() -> Iterator[NodeRig]:
         yield node
 
 
+def parts(node: NodeRig, names: tuple[str, ...]) -> dict[str, int] | None:
+    """Pids of these parts, when all are there."""
+    found = node.pids()
+    return found if found.keys() >= set(names) else None
+
+
 def kill_and_wait(node: NodeRig, *names: str) -> None:
     """kill -9; until all parts are there again under new pids."""
-    old = node.pids()
+    old = wait_until(lambda: parts(node, names), f"{names} to be there")
     for name in names:
         os.kill(old[name], signal.SIGKILL)
     wait_until(lambda: all(node.pids().get(name, old[name]) != old[name] for name in names), f"{names} to be back")

@@ -4,6 +4,7 @@ account is paid once (spec 20 §6.2; design 9, invariant 17)."""
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.cluster.node_rig import Client, NodeRig, wait_until
 
 pytestmark = pytest.mark.cluster
 ACCOUNTS = 4000
+ATTEMPTS = 5
 CONFIG = """
 [schedulers]
 enabled = true
@@ -42,10 +44,20 @@ def run(node: NodeRig) -> dict[str, Any]:
     return {}
 
 
-def goes_on(node: NodeRig, share: float) -> None:
-    """Wait until so much of the accounts is paid."""
-    wait_until(lambda: run(node).get("Done", 0) >= share * ACCOUNTS, f"{share:.0%} of the accounts")
-    assert run(node)["Status"] != "ENDED"
+def goes_on(node: NodeRig, share: float) -> bool:
+    """Wait until so much of the accounts is paid. Answers whether the run goes on; on a busy machine it may have ended
+    before this process has seen anything of it."""
+    found = wait_until(lambda: of(run(node), share), f"{share:.0%} of the accounts")
+    return bool(found["Status"] != "ENDED")
+
+
+def of(found: dict[str, Any], share: float) -> dict[str, Any] | None:
+    return found if found.get("Done", 0) >= share * ACCOUNTS else None
+
+
+def some_time(attempt: Callable[[Path], bool], tmp_path: Path) -> None:
+    """Try again where a run was over before it was disturbed. Whatever comes, each attempt checks what was paid."""
+    assert any(attempt(tmp_path / f"plan{number}") for number in range(ATTEMPTS))
 
 
 def paid(node: NodeRig) -> set[float]:
@@ -55,29 +67,38 @@ def paid(node: NodeRig) -> set[float]:
 
 
 def test_a_run_pays_every_account_once_whatever_is_killed(tmp_path: Path) -> None:
-    with NodeRig(workers=2, config=CONFIG) as node:
-        node.ok("APIerSv1.LoadTariffPlanFromFolder", {"FolderPath": write_plan(tmp_path / "plan", "00:00:00")})
-        caller = Client(node.port)
-        caller.send("SchedulerSv1.ExecuteActions", {"ActionPlanID": "AP"})
-        for share, victims in ((0.05, ["worker-0"]), (0.3, ["worker-1", "log"])):
-            goes_on(node, share)
-            for victim in victims:
-                node.kill(victim)
-        assert caller.receive()["result"] == "OK"
-        caller.close()
-        assert run(node)["Done"] == ACCOUNTS
-        assert paid(node) == {1}
+    def attempt(folder: Path) -> bool:
+        in_the_middle = True
+        with NodeRig(workers=2, config=CONFIG) as node:
+            node.ok("APIerSv1.LoadTariffPlanFromFolder", {"FolderPath": write_plan(folder, "00:00:00")})
+            caller = Client(node.port)
+            caller.send("SchedulerSv1.ExecuteActions", {"ActionPlanID": "AP"})
+            for share, victims in ((0.05, ["worker-0"]), (0.3, ["worker-1", "log"])):
+                in_the_middle &= goes_on(node, share)
+                for victim in victims:
+                    node.kill(victim)
+            assert caller.receive()["result"] == "OK"
+            caller.close()
+            assert run(node)["Done"] == ACCOUNTS
+            assert paid(node) == {1}
+        return in_the_middle
+
+    some_time(attempt, tmp_path)
 
 
 def test_a_run_goes_on_after_a_stop(tmp_path: Path) -> None:
-    with NodeRig(workers=2, config=CONFIG) as node:
-        node.ok("APIerSv1.LoadTariffPlanFromFolder", {"FolderPath": write_plan(tmp_path / "plan", "+100ms")})
-        goes_on(node, 0.1)
-        assert node.stop() == 0
-        node.start(workers=3)  # shards are shared out anew
-        wait_until(lambda: run(node).get("Status") == "ENDED", "the run to end")
-        assert run(node)["Done"] == ACCOUNTS
-        assert paid(node) == {1}
+    def attempt(folder: Path) -> bool:
+        with NodeRig(workers=2, config=CONFIG) as node:
+            node.ok("APIerSv1.LoadTariffPlanFromFolder", {"FolderPath": write_plan(folder, "+100ms")})
+            in_the_middle = goes_on(node, 0.1)
+            assert node.stop() == 0
+            node.start(workers=3)  # shards are shared out anew
+            wait_until(lambda: run(node).get("Status") == "ENDED", "the run to end")
+            assert run(node)["Done"] == ACCOUNTS
+            assert paid(node) == {1}
+        return in_the_middle
+
+    some_time(attempt, tmp_path)
 
 
 def test_the_scheduler_reloads_when_the_node_starts_but_not_when_a_worker_is_restarted() -> None:
