@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import logging
 import queue
+import select
 import socket
 import sqlite3
 import threading
-import time
 from pathlib import Path
 
 import zmq
@@ -49,10 +49,13 @@ class StoreProcess:
         self._answers: queue.SimpleQueue[tuple[bytes, Told]] = queue.SimpleQueue()
         self._wake_out, self._wake_in = socket.socketpair()
         self._wake_out.setblocking(False)
+        self._leash: Leash
+        self._stopping = False
         self._reader = threading.Thread(target=self._read, name="reader", daemon=True)
 
     def run(self, leash: Leash) -> None:
         """Serve until the leash says stop."""
+        self._leash = leash
         self._reader.start()
         poller = zmq.Poller()
         poller.register(self._socket, zmq.POLLIN)
@@ -64,6 +67,7 @@ class StoreProcess:
             self._send_answers()
             self._handle(self._drain())
             if leash.down in ready:
+                self._stopping = True
                 if leash.wanted() == "stop":
                     self._handle(self._drain())
                     self._send_answers()
@@ -92,20 +96,21 @@ class StoreProcess:
             elif isinstance(message, Ask):
                 self._ask(peer, message)
         current = [(peer, put) for peer, put in puts if put.incarnation == self._incarnations[put.worker]]
-        if current:
-            self._commit([entry for _, put in current for entry in entries_of(put.entries)])
+        if current and self._commit([entry for _, put in current for entry in entries_of(put.entries)]):
             for peer, put in current:
                 self._send(peer, Done(put.incarnation, put.number))
 
-    def _commit(self, entries: list[TailEntry]) -> None:
+    def _commit(self, entries: list[TailEntry]) -> bool:
+        """Whether they are stored; they are not when the leash says stop before the disk takes them: the workers keep them."""
         while True:
             try:
                 self._writer.put(entries)
-                return
+                return True
             except sqlite3.OperationalError as error:
                 logger.error("%d CDRs could not be stored, trying again: %s", len(entries), error)
-                time.sleep(RETRY_SECONDS)
-                self._send_answers()
+            if self._stopping or select.select([self._leash.down], [], [], RETRY_SECONDS)[0]:
+                return False
+            self._send_answers()
 
     def _ask(self, peer: bytes, question: Ask) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,9 @@ import pytest
 import zmq
 
 from cgr_cluster.cdrs.queries import CdrQuery, OneOf
+from cgr_cluster.cdrs.store import CdrWriter
 from cgr_cluster.cdrs.store_wire import Ask, Done, Put, Told, decode, encode, pack_arguments, unpack_result
+from cgr_cluster.cdrs.types import TailEntry
 from cgr_cluster.engine.codec import pack
 from tests.unit.cdrs_world import MARCH_NS, cdr, entry
 from workers.cdr_store import StoreProcess
@@ -38,7 +41,7 @@ class Client:
     def __init__(self, address: str) -> None:
         self.socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
         self.socket.setsockopt(zmq.LINGER, 0)
-        self.socket.setsockopt(zmq.RCVTIMEO, 10_000)
+        self.socket.setsockopt(zmq.RCVTIMEO, 90_000)
         self.socket.connect(address)
         self.asked = 0
 
@@ -58,17 +61,39 @@ class Client:
         return decode(self.socket.recv())
 
 
+WAIT = 90
+
+
 @pytest.fixture
-def address(tmp_path: Path) -> Iterator[str]:
+def address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:  # what a test patches outlives the process
     leash = FakeLeash()
     address = f"ipc://{tmp_path}/s"
     thread = threading.Thread(target=lambda: StoreProcess(tmp_path / "cdrs", address).run(leash))  # type: ignore[arg-type]
     thread.start()
-    assert leash.is_ready.wait(10)
+    assert leash.is_ready.wait(WAIT)
     yield address
     os.write(leash.supervisor, b"s")
-    thread.join(10)
+    thread.join(WAIT)
     assert not thread.is_alive()
+
+
+def test_a_store_whose_disk_is_full_still_stops(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the fixture's end, with another batch before it. It must also end with its supervisor, and not wait for the disk
+    without it."""
+    tried = threading.Event()
+
+    def put(writer: CdrWriter, entries: list[TailEntry]) -> None:
+        if not tried.is_set():
+            client.put(2, number=2)
+        tried.set()
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(CdrWriter, "put", put)
+    client = Client(address)
+    client.put(1)
+    assert tried.wait(WAIT)
 
 
 def test_batches_are_acknowledged_and_asked_for(address: str) -> None:

@@ -13,6 +13,7 @@ from tests.cluster.node_rig import Client, NodeRig, wait_until
 
 pytestmark = pytest.mark.cluster
 ACCOUNTS = 30_000
+ATTEMPTS = 5
 
 
 def write_plan(folder: Path) -> str:
@@ -22,9 +23,10 @@ def write_plan(folder: Path) -> str:
     return str(folder)
 
 
-def test_the_phases_of_a_load_are_seen_by_other_connections(tmp_path: Path) -> None:
-    plan = write_plan(tmp_path / "plan")
+def load_and_watch(plan: str) -> tuple[list[dict[str, Any]], set[str]]:
+    """What another connection and the command line saw of a load, from its beginning to its end."""
     seen: list[dict[str, Any]] = []
+    lines = set()
     with NodeRig(workers=2) as node, node.client() as watcher:
         shown = ServerProgress("loading", ("127.0.0.1", node.port), plan)
         caller = Client(node.port)
@@ -32,7 +34,6 @@ def test_the_phases_of_a_load_are_seen_by_other_connections(tmp_path: Path) -> N
         answer: list[Any] = []
         waiting = threading.Thread(target=lambda: answer.append(caller.receive()))
         waiting.start()
-        lines = set()
 
         def ended() -> bool:
             seen.extend(watcher.call("APIerSv1.GetLoadProgress", {})["result"])
@@ -48,14 +49,22 @@ def test_the_phases_of_a_load_are_seen_by_other_connections(tmp_path: Path) -> N
         with shown:
             pass  # closes its connection
         assert "load of" in node.log.read_text()
-    phases = list(dict.fromkeys(load["Phase"] for load in seen))
-    assert phases[-1] == "loading accounts"
-    assert len(phases) >= 3
-    counted = [(load["Done"], load["Total"]) for load in seen if load["Phase"] == "loading accounts"]
-    assert counted == sorted(counted)
-    assert counted[-1][1] == ACCOUNTS
-    assert {load["Source"] for load in seen} == {plan}
-    assert any("the server: loading accounts" in line for line in lines)
+    return seen, lines
+
+
+def test_the_phases_of_a_load_are_seen_by_other_connections(tmp_path: Path) -> None:
+    plan = write_plan(tmp_path / "plan")
+    for _ in range(ATTEMPTS):  # on a busy machine phases pass between two looks
+        seen, lines = load_and_watch(plan)
+        phases = list(dict.fromkeys(load["Phase"] for load in seen))
+        counted = [(load["Done"], load["Total"]) for load in seen if load["Phase"] == "loading accounts"]
+        assert counted == sorted(counted)
+        assert {total for _, total in counted} <= {0, ACCOUNTS}
+        assert {load["Source"] for load in seen} <= {plan}
+        shown = any("the server: loading accounts" in line for line in lines)
+        if len(phases) >= 3 and phases[-1] == "loading accounts" and counted[-1][1] == ACCOUNTS and shown:
+            return
+    raise AssertionError(f"the phases were not seen in {ATTEMPTS} loads; the last: {phases}, {lines}")
 
 
 def test_a_line_of_progress() -> None:
