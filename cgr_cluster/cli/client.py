@@ -63,7 +63,11 @@ class Client:
             raise UnreachableError(f"the connection to {self._address} broke: {error.strerror or error}") from None
         if not line:
             raise UnreachableError(f"{self._address} closed the connection during {method}")
-        reply = _decode(line)
+        try:
+            reply = _decode(line)
+        except msgspec.DecodeError:
+            what = "HTTP: its JSON port is wanted" if line.startswith(b"HTTP/") else "no JSON-RPC"
+            raise UnreachableError(f"{self._address} speaks {what}") from None
         if reply.error is not None:
             raise CallFailedError(reply.error)
         return bytes(reply.result)

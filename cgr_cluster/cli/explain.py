@@ -16,8 +16,10 @@ EPILOG = """examples:
   cgr-cluster explain Subject=1001 Destination=4722334455 Usage=90s AnswerTime=2025-03-04T10:00:00Z
   cgr-cluster explain Account=1001 Destination=4722334455 Usage=90s AnswerTime='*now' --json
 
-Parameters: Tenant, Category, Subject, Account, Destination, AnswerTime, Usage, ToR. With an account its balances are listed too.
+Parameters: Tenant, Category, Subject, Account, Destination, AnswerTime (default: now), Usage, ToR. With an account its balances
+are listed too.
 """
+PARAMETERS = ("Tenant", "Category", "Subject", "Account", "Destination", "AnswerTime", "Usage", "ToR", "APIOpts")
 
 Document = dict[str, Any]
 
@@ -39,11 +41,11 @@ def run(options: argparse.Namespace) -> int:
     try:
         params = read_params(options.params)
         address = parse_address(options.address)
+        if isinstance(params, dict):
+            params = texts(params)
     except ValueError as error:
         print(f"cgr-cluster explain: {error}", file=sys.stderr)
         return 2
-    if isinstance(params, dict):  # a number is a text to GetCost
-        params = {key: str(value) if isinstance(value, int | float) else value for key, value in params.items()}
     try:
         with Client(address) as client:
             explanation = client.call("APIerSv1.ExplainCost", params)
@@ -52,6 +54,16 @@ def run(options: argparse.Namespace) -> int:
         return 1
     print(json.dumps(explanation, ensure_ascii=False, indent=1) if options.json else "\n".join(text_of(explanation)))
     return 0
+
+
+def texts(params: Document) -> Document:
+    """The parameters as GetCost wants them: a number is a text. Raises ValueError for names that it would not look at."""
+    known = {name.lower() for name in PARAMETERS}
+    unknown = [name for name in params if name.lower() not in known]
+    if unknown:
+        raise ValueError(f"no parameter {unknown[0]!r}; there are {', '.join(PARAMETERS)}")
+    found = {key: str(value) if isinstance(value, int | float) else value for key, value in params.items()}
+    return found if "answertime" in map(str.lower, found) else {**found, "AnswerTime": "*now"}
 
 
 def text_of(explanation: Document) -> Iterator[str]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from pathlib import Path
 
 import pytest
 
 from cgr_cluster.cli.call import read_params
 from cgr_cluster.cli.client import UnreachableError, parse_address
+from cgr_cluster.cli.explain import texts
 from cgr_cluster.cli.main import main
 from cgr_cluster.cli.status import http_address, quantile_s, read_metrics, table
 from cgr_cluster.routing.metrics import Metrics
@@ -74,6 +77,33 @@ def test_addresses() -> None:
     assert parse_address(":2012") == parse_address("2012") == ("127.0.0.1", 2012)
     assert http_address(("h", 2012)) == ("h", 2080)
     assert http_address(("h", 4000)) == ("h", 4002)
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [(b"HTTP/1.1 400 Bad Request\r\n", "speaks HTTP: its JSON port"), (b"220 mail\r\n", "speaks no JSON-RPC")],
+)
+def test_a_port_of_something_else(answer: bytes, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            connection.recv(1000)
+            connection.sendall(answer)
+            connection.close()
+
+        other = threading.Thread(target=serve)
+        other.start()
+        assert main(["call", "--address", f"127.0.0.1:{listener.getsockname()[1]}", "CoreSv1.Ping"]) == 1
+        other.join()
+    assert text in capsys.readouterr().err
+
+
+def test_explain_takes_only_what_it_looks_at_and_now_when_no_time_is_given(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "Destintion=4930"]) == 2
+    assert "no parameter 'Destintion'; there are Tenant, " in capsys.readouterr().err
+    assert texts({"destination": 4930}) == {"destination": "4930", "AnswerTime": "*now"}
+    assert texts({"answertime": "*now"}) == {"answertime": "*now"}
 
 
 def test_parameters_from_words() -> None:
