@@ -27,6 +27,7 @@ MODULES = (
     "cgr_cluster.trends.api",
     "cgr_cluster.rankings.api",
     "cgr_cluster.resources.api",
+    "cgr_cluster.ips.api",
     "cgr_cluster.routes.api",
     "cgr_cluster.guardian.api",
     "cgr_cluster.sessions.api",

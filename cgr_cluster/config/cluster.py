@@ -22,6 +22,7 @@ DEFAULTS: dict[str, Any] = {
     "fold_interval": "60s",
     "fold_log_bytes": 256 * MIB,
     "short_lived": "10m",
+    "ip_ranges": True,
 }
 
 

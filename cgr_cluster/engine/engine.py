@@ -302,6 +302,8 @@ class Engine:
             return
         try:
             method = self.registry.find(request.method)
+            if method.section:
+                method.check(self.generation.config)
             if owner is None:
                 owner = method.owner.owner(request.params, self.generation.default_tenant)
         except ApiError as error:

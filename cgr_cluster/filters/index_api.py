@@ -14,7 +14,7 @@ from cgr_cluster.filters.index import key_text, profile_keys
 from cgr_cluster.filters.inline import is_inline
 from cgr_cluster.filters.kinds import ITEM_TYPES, KINDS, WITH_CONTEXT, Profile, ProfileKind
 from cgr_cluster.filters.tenant_profiles import NO_CONTEXT, contexts_of, hidden_filters, profiles_of
-from cgr_cluster.rpc.errors import missing, not_found, require
+from cgr_cluster.rpc.errors import missing, not_found, require, server_error
 from cgr_cluster.rpc.owners import ANY, LEADER_RULE
 from cgr_cluster.rpc.registry import Params, method
 
@@ -104,6 +104,8 @@ def _wanted(params: AttrGetFilterIndexes, key: str) -> bool:
 def remove_filter_indexes(part: Part, params: AttrRemFilterIndexes) -> str:
     kind, context = _asked(params)
     if kind is not None:
+        if kind.item not in _COMPUTED:
+            raise server_error(f"indexes of {kind.item} are not removed: no method computes them again")
         profiles.hide(part, kind, part.tenant(params.Tenant), context)
     return "OK"
 
@@ -118,7 +120,7 @@ def _compute(part: Part, tenant: str, context: str, wanted: Callable[[str], bool
     """Put back what was taken out of the indexes of the kinds for which `wanted` answers True or ids. An empty context
     means all of them."""
     for item, kind in KINDS.items():
-        ids = wanted(_COMPUTED[item])
+        ids = item in _COMPUTED and wanted(_COMPUTED[item])
         if not ids:
             continue
         contexts = (

@@ -72,7 +72,7 @@ def ids_of(generation: GenerationView, name: str, tenant: str) -> list[str]:
 
 
 KINDS: dict[str, ProfileKind] = {}  # ItemType → kind
-ITEM_TYPES = ("*thresholds", "*routes", "*stats", "*resources", "*chargers", "*attributes", "*dispatchers")
+ITEM_TYPES = ("*thresholds", "*routes", "*stats", "*resources", "*ips", "*chargers", "*attributes", "*dispatchers")
 WITH_CONTEXT = ("*attributes", "*dispatchers")
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cgr_cluster.engine.domain import Part
-from cgr_cluster.resources.types import RESOURCES, Chain, Resource, ResourceProfile, Usage
+from cgr_cluster.resources.chain import Chain, Links
+from cgr_cluster.resources.types import RESOURCES, Resource, ResourceProfile, Usage
 
 SWEPT_AT_ONCE = 500  # usages of a resource that is no more that one step drops
 
@@ -16,12 +17,13 @@ SWEPT_AT_ONCE = 500  # usages of a resource that is no more that one step drops
 class Pool:
     """A resource in one step."""
 
-    __slots__ = ("_key", "_part", "profile")
+    __slots__ = ("_key", "_links", "_part", "profile")
 
     def __init__(self, part: Part, profile: ResourceProfile) -> None:
         self._part = part
         self._key = RESOURCES.key(profile.tenant, profile.id)
         self.profile = profile
+        self._links = Links(part, Usage, profile.state_id)
 
     # --- reading -------------------------------------------------------------------------------------------------
 
@@ -34,17 +36,11 @@ class Pool:
         )
 
     def usage(self, usage_id: str) -> Usage | None:
-        return self._part.read(Usage, self._usage_key(usage_id))
+        return self._links.get(usage_id)
 
     def usages(self, chain: Chain) -> Iterator[Usage]:
         """In the order in which they came."""
-        following = chain.first
-        while following:
-            usage = self.usage(following)
-            if usage is None:
-                return
-            yield usage
-            following = usage.after
+        return self._links.follow(chain.first)
 
     def expired(self, now_ns: int) -> Iterator[Usage]:
         """What has ended by itself: from the front up to the first that lasts."""
@@ -66,16 +62,7 @@ class Pool:
             return False
         head = self._edit()
         head.used_nano -= usage.units_nano
-        chain = head.ending if usage.expiry_ns else head.lasting
-        if usage.before:
-            self._neighbour(usage.before).after = usage.after
-        else:
-            chain.first = usage.after
-        if usage.after:
-            self._neighbour(usage.after).before = usage.before
-        else:
-            chain.last = usage.before
-        self._part.delete(Usage, self._usage_key(usage_id))
+        self._links.remove(head.ending if usage.expiry_ns else head.lasting, usage)
         return True
 
     def record(self, usage_id: str, units_nano: int, ttl_ns: int) -> None:
@@ -84,25 +71,10 @@ class Pool:
             return
         head = self._edit()
         usage = Usage(usage_id, units_nano, self._part.now_ns + ttl_ns if ttl_ns > 0 else 0)
-        chain = head.ending if usage.expiry_ns else head.lasting
         if usage.expiry_ns:
             head.had_ending = True
-        if chain.last:
-            self._neighbour(chain.last).after = usage_id
-            usage.before = chain.last
-        else:
-            chain.first = usage_id
-        chain.last = usage_id
         head.used_nano += units_nano
-        self._part.put(Usage, self._usage_key(usage_id), usage)
-
-    def _usage_key(self, usage_id: str) -> str:
-        return f"{self.profile.state_id}:{usage_id}"
-
-    def _neighbour(self, usage_id: str) -> Usage:
-        found = self._part.edit(Usage, self._usage_key(usage_id))
-        assert found is not None  # chains are whole
-        return found
+        self._links.append(head.ending if usage.expiry_ns else head.lasting, usage)
 
     def _edit(self) -> Resource:
         found = self._part.read(Resource, self._key)
@@ -122,12 +94,9 @@ def drop_content(part: Part, tenant: str, gone: Resource) -> None:
 
 
 def drop_chain(part: Part, tenant: str, state_id: str, first: str) -> None:
-    following = first
-    for _ in range(SWEPT_AT_ONCE):
-        usage = part.read(Usage, f"{state_id}:{following}") if following else None
-        if usage is None:
+    links = Links(part, Usage, state_id)
+    for number, usage in enumerate(links.follow(first)):
+        if number == SWEPT_AT_ONCE:
+            part.spawn("resources.sweep", tenant, state_id, usage.id)
             return
-        part.delete(Usage, f"{state_id}:{following}")
-        following = usage.after
-    if following:
-        part.spawn("resources.sweep", tenant, state_id, following)
+        links.delete(usage.id)

@@ -14,6 +14,7 @@ from cgr_cluster.engine.domain import reference, stored
 from cgr_cluster.events.amounts import NANO
 from cgr_cluster.filters.kinds import profile_kind
 from cgr_cluster.filters.types import ActivationInterval
+from cgr_cluster.resources.chain import Chain
 
 UNLIMITED = -1  # limit
 _EXACT_DOUBLES = 1 << 53
@@ -51,13 +52,6 @@ class ResourceProfile(msgspec.Struct, frozen=True, gc=False):
         return total_nano <= (round(limit) if abs(limit) < _EXACT_DOUBLES else limit)
 
 
-class Chain(msgspec.Struct, array_like=True, gc=False):
-    """Ids of the first and the last usage; empty without any."""
-
-    first: str = ""
-    last: str = ""
-
-
 @stored("resource")
 class Resource(msgspec.Struct, array_like=True, gc=False):
     """The usages of `TENANT:ID`, at the owner of the tenant and under that key. `used_nano`: their units together, in 10^-9.
@@ -71,14 +65,7 @@ class Resource(msgspec.Struct, array_like=True, gc=False):
     lasting: Chain = msgspec.field(default_factory=Chain)
 
     def draft(self) -> Resource:
-        ending, lasting = self.ending, self.lasting
-        return Resource(
-            self.state_id,
-            self.used_nano,
-            self.had_ending,
-            Chain(ending.first, ending.last),
-            Chain(lasting.first, lasting.last),
-        )
+        return Resource(self.state_id, self.used_nano, self.had_ending, self.ending.draft(), self.lasting.draft())
 
 
 @stored("resource_usage")

@@ -45,7 +45,9 @@ class Params(msgspec.Struct, metaclass=_ParamsMeta, gc=False, forbid_unknown_fie
 
 class Method(msgspec.Struct, frozen=True):
     """One declared method. `orchestrates`: the handler is a generator of steps (docs/engine.md). `when_full`: it is done
-    even when the disk is nearly full, since it ends or gives back something (design 4, step 5)."""
+    even when the disk is nearly full, since it ends or gives back something (design 4, step 5). `section` of the configuration:
+    without `enabled` there, the service is unknown ("": it is always there). `exists`: false for a name that such a service has
+    not, whose error therefore only a worker knows."""
 
     name: str
     handler: Callable[..., Any]
@@ -55,6 +57,15 @@ class Method(msgspec.Struct, frozen=True):
     deadline_s: float | None
     orchestrates: bool
     when_full: bool = False
+    section: str = ""
+    exists: bool = True
+
+    def check(self, config: Callable[[str], dict[str, Any]]) -> None:
+        """Raise the look-up error of a method that is not there; `config` answers a section of the configuration."""
+        if self.section and not config(self.section).get("enabled"):
+            raise ApiError(f"rpc: can't find service {self.name}")
+        if not self.exists:
+            raise ApiError(f"rpc: can't find method {self.name}")
 
 
 class PingParams(Params, go="utils.CGREvent"):
@@ -74,6 +85,7 @@ class Registry:
         self.services: dict[str, dict[str, Method]] = {}
         self.parents: dict[str, str] = {}
         self.aliases: dict[str, str] = {}
+        self.sections: dict[str, str] = {}  # service → section of the configuration that switches it on
         self._found: dict[str, Method] = {}
 
     def add(self, method: Method) -> None:
@@ -81,13 +93,15 @@ class Registry:
         methods = self._service(service)
         if name in methods:
             raise ValueError(f"method {method.name} is declared twice")
-        methods[name] = method
+        methods[name] = msgspec.structs.replace(method, section=self.sections.get(service, ""))
         self._found.clear()
 
-    def service(self, name: str, extends: str = "", alias_of: str = "") -> None:
+    def service(self, name: str, extends: str = "", alias_of: str = "", section: str = "") -> None:
         if alias_of:
             self.aliases[name] = alias_of
             return
+        if section:
+            self.sections[name] = section
         self._service(name)
         if extends:
             self.parents[name] = extends
@@ -95,7 +109,9 @@ class Registry:
     def _service(self, name: str) -> dict[str, Method]:
         """The methods of a service; a new one begins with its Ping."""
         if name not in self.services:
-            self.services[name] = {"Ping": Method(f"{name}.Ping", ping, PingParams, ANY, False, PING_SECONDS, False)}
+            section = self.sections.get(name, "")
+            own = Method(f"{name}.Ping", ping, PingParams, ANY, False, PING_SECONDS, False, section=section)
+            self.services[name] = {"Ping": own}
         return self.services[name]
 
     def find(self, name: str) -> Method:
@@ -115,6 +131,10 @@ class Registry:
                 self._found[name] = method
                 return method
             owner = self.parents.get(owner)
+        if service in self.sections:
+            return Method(
+                name, ping, Any, ANY, False, PING_SECONDS, False, section=self.sections[service], exists=False
+            )
         raise ApiError(f"rpc: can't find method {name}")
 
     def names(self) -> list[str]:
@@ -131,9 +151,10 @@ class Registry:
 REGISTRY = Registry()
 
 
-def service(name: str, extends: str = "", alias_of: str = "") -> None:
-    """Declare a service (it gets its Ping), one that extends another, or an alias (`ApierV1` of `APIerSv1`)."""
-    REGISTRY.service(name, extends, alias_of)
+def service(name: str, extends: str = "", alias_of: str = "", section: str = "") -> None:
+    """Declare a service (it gets its Ping), one that extends another, or an alias (`ApierV1` of `APIerSv1`). One with a `section` of
+    the configuration is there when that is enabled."""
+    REGISTRY.service(name, extends, alias_of, section)
 
 
 def method(

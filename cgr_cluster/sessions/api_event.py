@@ -10,6 +10,7 @@ from cgr_cluster.attributes.process import Processed
 from cgr_cluster.chargers.runs import ChargingRun
 from cgr_cluster.engine.domain import Operation, Steps
 from cgr_cluster.events.event import CGREvent
+from cgr_cluster.ips import process as ip_process
 from cgr_cluster.rating.answers import event_cost_json
 from cgr_cluster.rating.call_cost import call_cost
 from cgr_cluster.rating.event_cost import cost_nano, event_cost_of
@@ -64,9 +65,7 @@ def process_event(op: Operation, params: EventArgs) -> Steps[dict[str, Any]]:
     if flags.on("*resources"):
         failed = (yield from _resources(op, event, runs, flags, answer)) or failed
     if flags.on("*ips"):
-        if flags.first("*ips", ("*authorize", "*allocate", "*release")):
-            raise ApiError("NOT_CONNECTED: IPs")
-        answer["AllocatedIP"] = {}
+        failed = (yield from _ips(op, event, runs, flags, answer)) or failed
     if flags.on("*rals"):
         if flags.has("*rals", "*cost"):
             answer["Cost"] = _costs(op, event, runs, flags.has("*rals", DERIVED))
@@ -180,6 +179,34 @@ def _resources(
                     raise ApiError(f"RESOURCES_ERROR:{error.text}") from error
                 failed = parts.part_failed("resources", event, error)
     answer["ResourceAllocation"] = messages
+    return failed
+
+
+_ADDRESSES: dict[str, parts.AddressWork] = {
+    "*authorize": ip_process.authorize,
+    "*allocate": ip_process.allocate,
+    "*release": ip_process.release,
+}
+
+
+def _ips(op: Operation, event: CGREvent, runs: list[ChargingRun], flags: Flags, answer: dict[str, Any]) -> Steps[bool]:
+    """`*ips`: as `_resources`. A release answers no address. Raises `IPS_ERROR:...` with `*blocker_error`."""
+    failed = False
+    addresses: dict[str, Any] = {}
+    work = _ADDRESSES.get(flags.first("*ips", tuple(_ADDRESSES)) or "")
+    if work is not None:
+        for run_id, _ in _events(event, runs, flags, "*ips"):
+            parts.for_address(op, event)
+            try:
+                found = yield from work(op, event)
+            except ApiError as error:
+                if flags.on("*blocker_error"):
+                    raise ApiError(f"IPS_ERROR:{error.text}") from error
+                failed = parts.part_failed("addresses", event, error)
+                continue
+            if work is not ip_process.release:
+                addresses[run_id] = found
+    answer["AllocatedIP"] = addresses
     return failed
 
 

@@ -11,6 +11,7 @@ from cgr_cluster.cdrs.stages import configured, stages_of
 from cgr_cluster.engine.domain import Operation, Steps, release, sleep
 from cgr_cluster.events.event import CGREvent
 from cgr_cluster.events.values import duration_of
+from cgr_cluster.ips import process as ip_process
 from cgr_cluster.resources.process import allocate as allocate_resources
 from cgr_cluster.resources.process import authorize as authorize_resources
 from cgr_cluster.resources.process import release as release_resources
@@ -105,7 +106,8 @@ def _authorize(op: Operation, params: AuthorizeArgs) -> Steps[dict[str, Any]]:
         answer["MaxUsage"] = smallest([grant for _, grant in granted])
     if params.AuthorizeResources:
         answer["ResourceAllocation"] = yield from parts.resources(op, event, authorize_resources)
-    parts.ips(params.AuthorizeIP)
+    if params.AuthorizeIP:
+        answer["AllocatedIP"] = yield from parts.ips(op, event, ip_process.authorize)
     if params.GetRoutes:
         answer["RouteProfiles"] = yield from parts.asked_routes(op, event, params)
     yield from parts.thresholds_and_stats(op, event, params, answer)
@@ -148,7 +150,8 @@ def _initiate(op: Operation, params: InitArgs) -> Steps[dict[str, Any]]:
     altered = (yield from parts.attributes(op, event, params.AttributeIDs)) if params.GetAttributes else None
     if params.AllocateResources:
         answer["ResourceAllocation"] = yield from parts.resources(op, event, allocate_resources)
-    parts.ips(params.AllocateIP)
+    if params.AllocateIP:
+        answer["AllocatedIP"] = yield from parts.ips(op, event, ip_process.allocate)
     if params.InitSession:
         granted = yield from start_session(op, event, params.ForceDuration)
         answer["MaxUsage"] = smallest([grant for _, grant in granted])
@@ -247,7 +250,8 @@ def terminate(op: Operation, params: TerminateArgs) -> Steps[str]:
         yield from _terminate(op, event, params.ForceDuration)
     if params.ReleaseResources:
         yield from parts.resources(op, event, release_resources)
-    parts.ips(params.ReleaseIP)
+    if params.ReleaseIP:
+        yield from parts.ips(op, event, ip_process.release)
     yield from parts.thresholds_and_stats(op, event, params, {})
     return "OK"
 
@@ -289,7 +293,8 @@ def process_message(op: Operation, params: MessageArgs) -> Steps[dict[str, Any]]
     altered = (yield from parts.attributes(op, event, params.AttributeIDs)) if params.GetAttributes else None
     if params.AllocateResources:
         answer["ResourceAllocation"] = yield from parts.resources(op, event, allocate_resources)
-    parts.ips(params.AllocateIP)
+    if params.AllocateIP:
+        answer["AllocatedIP"] = yield from parts.ips(op, event, ip_process.allocate)
     if params.GetRoutes:
         answer["RouteProfiles"] = yield from parts.asked_routes(op, event, params)
     if params.Debit:

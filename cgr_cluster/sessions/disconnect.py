@@ -7,7 +7,7 @@ from typing import Any
 from cgr_cluster.engine.domain import Operation, Part, Steps, step
 from cgr_cluster.sessions.handover import leave_costs, post_cdrs
 from cgr_cluster.sessions.life import charge_away, patiently
-from cgr_cluster.sessions.parts import free_resources
+from cgr_cluster.sessions.parts import free_address, free_resources
 from cgr_cluster.sessions.settings import session_settings
 from cgr_cluster.sessions.steps import ABSENT, AWAY, EndRequest, Reply, end, ending
 from cgr_cluster.sessions.types import Session
@@ -74,11 +74,12 @@ def force_end(
 def finish_forced(
     op: Operation, ended: Session, extra: dict[str, Any], cause: str, opts: dict[str, Any]
 ) -> Steps[bool]:
-    """What follows a forced end: CDRs for every run, its resources are free, the client is told."""
+    """What follows a forced end: CDRs for every run, its resources and its address are free, the client is told."""
     yield from leave_costs(op, ended)
     failures = []
     if session_settings(op.generation).cdrs_connected:
         failures = yield from post_cdrs(op, ended)
     yield from free_resources(op, ended)
+    yield from free_address(op, ended)
     yield from tell_disconnect(op, ended, extra, cause, opts)
     return not failures

@@ -1,7 +1,4 @@
-"""Parts of a session request that belong to other subsystems (spec 30.5).
-
-A subsystem that is not built yet is answered as one that is not configured (30.2).
-"""
+"""Parts of a session request that belong to other subsystems (spec 30.5)."""
 
 from __future__ import annotations
 
@@ -14,6 +11,9 @@ from cgr_cluster.engine.domain import Operation, Steps
 from cgr_cluster.events.event import CGREvent
 from cgr_cluster.events.values import text_of
 from cgr_cluster.filters.live import with_live
+from cgr_cluster.ips import process as ip_process
+from cgr_cluster.ips.answers import allocated_text
+from cgr_cluster.ips.matching import ALLOCATION_ID, any_ips
 from cgr_cluster.resources.matching import UNITS, USAGE_ID, any_resources
 from cgr_cluster.resources.process import authorize, release
 from cgr_cluster.routes.answers import routes_json, shown_texts
@@ -37,6 +37,7 @@ CONTEXT = "*sessions"
 STORED_ORIGIN = "*originID"  # option of a session's start: the usage id of its resources
 
 Work = Callable[[Operation, CGREvent], Steps[str]]  # authorize, allocate or release
+AddressWork = Callable[[Operation, CGREvent], Steps[Any]]  # the same of addresses
 
 
 def attributes(op: Operation, event: CGREvent, ids: list[str]) -> Steps[Processed | None]:
@@ -78,12 +79,15 @@ def for_one_unit(op: Operation, event: CGREvent, *, any_id: bool = False) -> Non
     unit. Raises `NOT_CONNECTED: ResourceS`, `MANDATORY_IE_MISSING: [OriginID]`."""
     if not session_settings(op.generation).resources_connected:
         raise ApiError("NOT_CONNECTED: ResourceS")
-    usage_id = text_field(event.event, "OriginID")
-    if not usage_id:
-        if not any_id:
-            raise missing(["OriginID"])
-        usage_id = op.new_uuid()
-    event.opts = {**event.opts, USAGE_ID: usage_id, UNITS: 1}
+    event.opts = {**event.opts, USAGE_ID: _origin_id(op, event, any_id), UNITS: 1}
+
+
+def _origin_id(op: Operation, event: CGREvent, any_id: bool) -> str:
+    """The event's OriginID, or with `any_id` a new id when it has none. Raises `MANDATORY_IE_MISSING: [OriginID]`."""
+    origin_id = text_field(event.event, "OriginID")
+    if not origin_id and not any_id:
+        raise missing(["OriginID"])
+    return origin_id or op.new_uuid()
 
 
 def free_resources(op: Operation, ended: Session) -> Steps[None]:
@@ -100,9 +104,39 @@ def free_resources(op: Operation, ended: Session) -> Steps[None]:
             logger.warning("resources of ended session %s (%s): %s", ended.cgrid, usage_id, error.text)
 
 
-def ips(asked: bool) -> None:
-    if asked:
+def ips(op: Operation, event: CGREvent, work: AddressWork) -> Steps[Any]:
+    """An address for the session of the event; answers what is allocated, or `OK` for a release. Raises as `for_address`, and
+    `IPS_ERROR:...`."""
+    for_address(op, event, any_id=work is ip_process.authorize)
+    try:
+        return (yield from work(op, event))
+    except ApiError as error:
+        raise ApiError(f"IPS_ERROR:{error.text}") from error
+
+
+def for_address(op: Operation, event: CGREvent, *, any_id: bool = False) -> None:
+    """Let the event's options say whose address it is about: that of its OriginID, or with `any_id` of a new id when it has none.
+    Raises `NOT_CONNECTED: IPs`, `MANDATORY_IE_MISSING: [OriginID]`."""
+    if not session_settings(op.generation).ips_connected:
         raise ApiError("NOT_CONNECTED: IPs")
+    event.opts = {**event.opts, ALLOCATION_ID: _origin_id(op, event, any_id)}
+
+
+def free_address(op: Operation, ended: Session) -> Steps[None]:
+    """That of a session that is ended by the system (30.11). A failure is only logged."""
+    allocation_id = text_of(ended.opts_start.get(STORED_ORIGIN)) or ended.resource_id
+    if (
+        not session_settings(op.generation).ips_connected
+        or not allocation_id
+        or not any_ips(op.generation, ended.tenant)
+    ):
+        return
+    opts = {**ended.opts_start, ALLOCATION_ID: allocation_id}
+    try:
+        yield from ip_process.release(op, CGREvent(ended.tenant, op.new_uuid(), None, ended.event_start, opts))
+    except ApiError as error:
+        if error.text != "NOT_FOUND":
+            logger.warning("address of ended session %s (%s): %s", ended.cgrid, allocation_id, error.text)
 
 
 def routes(
@@ -200,6 +234,8 @@ def digest(op: Operation, answer: dict[str, Any], empty: dict[str, Any]) -> dict
             flat[name] = ",".join(answer[ids])
     if "ResourceAllocation" in answer:
         flat["ResourceAllocation"] = answer["ResourceAllocation"]
+    if "AllocatedIP" in answer:
+        flat["AllocatedIP"] = allocated_text(answer["AllocatedIP"])
     if "RouteProfiles" in answer:
         flat["RoutesDigest"] = ",".join(shown_texts(answer["RouteProfiles"]))
     if "Attributes" in answer:

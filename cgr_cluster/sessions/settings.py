@@ -32,6 +32,7 @@ class SessionSettings(msgspec.Struct, frozen=True):
     thresholds_connected: bool
     stats_connected: bool
     resources_connected: bool
+    ips_connected: bool
     routes_connected: bool
     cdrs_connected: bool
     digest_equal: str
@@ -77,6 +78,7 @@ def _read(generation: GenerationView) -> SessionSettings:
         thresholds_connected=bool(config.get("thresholds_conns", True)),
         stats_connected=bool(config.get("stats_conns", True)),
         resources_connected=bool(config.get("resources_conns", True)),
+        ips_connected=bool(config.get("ips_conns")),
         routes_connected=bool(config.get("routes_conns", True)),
         cdrs_connected=bool(config.get("cdrs_conns", True)),
         digest_equal=text_of(general.get("digest_equal", ":")),

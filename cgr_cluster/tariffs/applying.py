@@ -20,6 +20,8 @@ from cgr_cluster.engine.domain import Call, GenerationView, Operation, Part, Ste
 from cgr_cluster.engine.owner import LEADER, Owner, account_owner, object_owner, tenant_owner
 from cgr_cluster.engine.placement import locate
 from cgr_cluster.filters.profiles import unhide_loaded
+from cgr_cluster.ips.steps import forget as forget_ips
+from cgr_cluster.ips.types import IPS
 from cgr_cluster.rankings.steps import forget as forget_ranking
 from cgr_cluster.rankings.types import KIND as RANKING
 from cgr_cluster.resources.steps import forget as forget_resource
@@ -257,6 +259,7 @@ def at_shards(calls: list[Call]) -> Steps[list[Any]]:
 _FORGET = {
     THRESHOLDS.name: forget_threshold,
     STATS.name: forget_queue,
+    IPS.name: forget_ips,
     TREND: forget_trend,
     RANKING: forget_ranking,
 }
@@ -271,7 +274,7 @@ def forget_state(ended: EndedState) -> Call:
 
 
 def forget_states(ended: list[EndedState]) -> Steps[None]:
-    """Drop the states of thresholds, statistic queues and resources that a removal has taken away."""
+    """Drop the states of thresholds, statistic queues, resources and IP profiles that a removal has taken away."""
     for start in range(0, len(ended), SHARDS_AT_ONCE):
         yield together([forget_state(one) for one in ended[start : start + SHARDS_AT_ONCE]])
 

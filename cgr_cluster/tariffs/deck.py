@@ -24,12 +24,12 @@ Deck = dict[str, list[Any]]  # kind → objects (tp_types), in file order
 LOAD_ORDER: tuple[FileKind, ...] = (
     rows.DESTINATIONS, rows.TIMINGS, rows.RATES, rows.DESTINATION_RATES, rows.RATING_PLANS, rows.RATING_PROFILES,
     rows.SHARED_GROUPS, rows.ACTIONS, rows.ACTION_PLANS, rows.ACTION_TRIGGERS, rows.ACCOUNT_ACTIONS,
-    profile_rows.FILTERS, profile_rows.RESOURCES, profile_rows.STATS, query_rows.TRENDS, query_rows.RANKINGS,
-    profile_rows.THRESHOLDS, profile_rows.ROUTES, profile_rows.ATTRIBUTES, profile_rows.CHARGERS,
+    profile_rows.FILTERS, profile_rows.RESOURCES, profile_rows.IPS, profile_rows.STATS, query_rows.TRENDS,
+    query_rows.RANKINGS, profile_rows.THRESHOLDS, profile_rows.ROUTES, profile_rows.ATTRIBUTES, profile_rows.CHARGERS,
 )  # fmt: skip
 KIND_OF_FILE = {kind.file: kind for kind in LOAD_ORDER}
 NOT_LOADED = frozenset((
-    "IPs.csv", "DispatcherProfiles.csv", "DispatcherHosts.csv",
+    "DispatcherProfiles.csv", "DispatcherHosts.csv",
 ))  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from cgr_cluster.actions.types import ActionPlan, ActionTriggerGroup
 from cgr_cluster.engine.domain import GenerationView
 from cgr_cluster.events.instant import Instant
 from cgr_cluster.events.times import format_instant
+from cgr_cluster.ips.types import IPProfile
 from cgr_cluster.rankings.types import RankingProfile
 from cgr_cluster.rating.reference import Destination, RatingPlan
 from cgr_cluster.resources.types import ResourceProfile
@@ -107,9 +108,9 @@ def differences(live: Any, loaded: Any) -> Iterator[Change]:
         yield from _of_fields("", _without_new_ids(live, "timings"), _without_new_ids(loaded, "timings"))
     elif isinstance(live, ActionTriggerGroup) and isinstance(loaded, ActionTriggerGroup):
         yield from _of_fields("", _triggers(live, loaded), loaded)
-    elif isinstance(live, ThresholdProfile | ResourceProfile | TrendProfile | RankingProfile) and type(live) is type(
-        loaded
-    ):
+    elif isinstance(live, ThresholdProfile | ResourceProfile | IPProfile | TrendProfile | RankingProfile) and type(
+        live
+    ) is type(loaded):
         yield from _of_fields("", live, msgspec.structs.replace(loaded, state_id=live.state_id))
     elif isinstance(live, StatQueueProfile) and isinstance(loaded, StatQueueProfile):
         yield from _of_fields("", _without_state(live), _without_state(loaded))

@@ -14,6 +14,7 @@ from cgr_cluster.events.instant import Instant
 from cgr_cluster.events.times import format_instant
 from cgr_cluster.events.values import number_text
 from cgr_cluster.filters.types import ActivationInterval, Filter
+from cgr_cluster.ips.types import IPProfile
 from cgr_cluster.resources.types import ResourceProfile
 from cgr_cluster.routes.types import RouteProfile
 from cgr_cluster.rpc.errors import ApiError, require
@@ -88,6 +89,19 @@ def _resource(p: ResourceProfile, separator: str) -> tp.TPResourceProfile:
     )  # fmt: skip
 
 
+def _ip(p: IPProfile, separator: str) -> tp.TPIPProfile:
+    pools = [
+        tp.TPIPPool(
+            pool.id, list(pool.filter_ids), pool.type, pool.range, pool.strategy, pool.message, pool.weight, pool.blocker
+        )
+        for pool in p.pools
+    ]  # fmt: skip
+    return tp.TPIPProfile(
+        "", p.tenant, p.id, list(p.filter_ids), _interval(p.activation_interval), format_duration(p.ttl_ns), p.stored,
+        p.weight, pools,
+    )  # fmt: skip
+
+
 def _route(p: RouteProfile, separator: str) -> tp.TPRouteProfile:
     routes = [
         tp.TPRoute(
@@ -114,6 +128,7 @@ EXPORTS = {
     "*attributes": Export("attribute_profile", profile_rows.ATTRIBUTES, _attribute),
     "*chargers": Export("charger", profile_rows.CHARGERS, _charger),
     "*filters": Export("filter", profile_rows.FILTERS, _filter),
+    "*ips": Export("ip_profile", profile_rows.IPS, _ip),
     "*resources": Export("resource_profile", profile_rows.RESOURCES, _resource),
     "*routes": Export("route_profile", profile_rows.ROUTES, _route),
     "*stats": Export("stat_profile", profile_rows.STATS, _stat),

@@ -20,7 +20,8 @@ PARTITIONS = {
     "*rating_profiles": "rating_profile", "*timings": "timing", "*shared_groups": "shared_group", "*actions": "actions",
     "*action_plans": "action_plan", "*action_triggers": "action_trigger", "*filters": "filter",
     "*attribute_profiles": "attribute_profile", "*charger_profiles": "charger", "*threshold_profiles": "threshold_profile",
-    "*statqueue_profiles": "stat_profile", "*resource_profiles": "resource_profile", "*route_profiles": "route_profile",
+    "*statqueue_profiles": "stat_profile", "*resource_profiles": "resource_profile", "*ip_profiles": "ip_profile",
+    "*route_profiles": "route_profile",
 }  # fmt: skip
 TIME_LAYOUT = "2006-01-02 15:04:05.999999999 -0700 MST"
 

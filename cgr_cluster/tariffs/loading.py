@@ -17,6 +17,7 @@ from cgr_cluster.actions.types import ActionGroup, ActionPlan, ActionTiming, Act
 from cgr_cluster.attributes.settings import attribute_settings
 from cgr_cluster.engine.domain import GenerationView
 from cgr_cluster.events.times import parse_time
+from cgr_cluster.ips.types import IPS, IPProfile
 from cgr_cluster.rankings.types import KIND as RANKING
 from cgr_cluster.rankings.types import ranking_profile
 from cgr_cluster.rating.reference import (
@@ -41,6 +42,7 @@ from cgr_cluster.tariffs.profiles import (
     attribute_profile_of,
     charger_of,
     filter_of,
+    ip_profile_of,
     resource_of,
     route_profile_of,
     stat_queue_of,
@@ -75,7 +77,7 @@ class AccountLoad(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 class Loaded(msgspec.Struct, gc=False):
     """`changes` make one changeset. `asap` are the tasks that the load makes: (account id or "", action group).
-    `states` are those of the live thresholds, queues, trends, rankings and resources with the ids of the load's: they end should it be
+    `states` are those of the live thresholds, queues, trends, rankings, resources and IP profiles with the ids of the load's: they end should it be
     removed."""
 
     changes: list[Change] = []
@@ -312,6 +314,13 @@ class Loader:
             self._loaded.states.append((RESOURCES.name, live.tenant, live.id, live.state_id))
         self._objects[RESOURCES.name, f"{found.tenant}:{found.id}"] = found
 
+    def _load_ip(self, row: tp.TPIPProfile) -> None:
+        found = ip_profile_of(row, cast(GenerationView, self), self._now_ns, self._zone, self._new_id())
+        live: IPProfile | None = IPS.get(self._generation, found.tenant, found.id)
+        if live is not None:
+            self._loaded.states.append((IPS.name, live.tenant, live.id, live.state_id))
+        self._objects[IPS.name, f"{found.tenant}:{found.id}"] = found
+
     def _load_stat(self, row: tp.TPStatProfile) -> None:
         found = stat_queue_of(row, cast(GenerationView, self), self._now_ns, self._zone, self._new_id())
         live: StatQueueProfile | None = STATS.get(self._generation, found.tenant, found.id)
@@ -361,6 +370,7 @@ _LOADERS: dict[str, Callable[[Loader, Any], Slices[None] | None]] = {
     "account_actions": Loader._load_account_actions,
     "filter": Loader._load_filter,
     "resource": Loader._load_resource,
+    "ip": Loader._load_ip,
     "stat": Loader._load_stat,
     "trend": Loader._load_trend,
     "ranking": Loader._load_ranking,

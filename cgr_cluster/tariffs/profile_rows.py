@@ -1,5 +1,5 @@
 """CSV rows of profiles with a tenant: Filters.csv (50 §5.3), Attributes.csv (50 §8.5), Chargers.csv (30.10),
-Thresholds.csv (51 §3.5), Routes.csv (51 §6.3), Stats.csv (60 §1.1), Resources.csv (60 §2.1).
+Thresholds.csv (51 §3.5), Routes.csv (51 §6.3), Stats.csv (60 §1.1), Resources.csv (60 §2.1), IPs.csv (60 §5).
 
 Several rows of one tenant and id make one profile; what a later row leaves empty keeps what an earlier one said.
 """
@@ -267,6 +267,50 @@ def _resources() -> tuple[Add, Finish, Cells]:
     return add, finish, cells
 
 
+def _ips() -> tuple[Add, Finish, Cells]:
+    """Each row with a PoolID is about that pool. Stored and PoolBlocker are true when a row says so, filters are united, of the
+    other scalars the last that says something counts."""
+
+    def add(found: Found, row: list[Any]) -> None:
+        filter_ids, interval, ttl, stored, weight, pool_id, pool_filters, *cells = row[2:]
+        parse_duration(ttl)  # a text that is none is the file's error, and the row says nothing
+        draft = _draft(found, row)
+        _common(draft, filter_ids, interval, weight)
+        draft.values["ttl"] = ttl or draft.values.get("ttl", "")
+        draft.values["stored"] = stored or draft.values.get("stored", False)
+        if not pool_id:
+            return
+        pool = next((pool for pool in draft.parts if pool_id == pool.ID), None)
+        if pool is None:
+            pool = tp.TPIPPool(pool_id, [])
+            draft.parts.append(pool)
+        _unite(pool.FilterIDs, split_list(pool_filters))
+        for name, value in zip(("Type", "Range", "Strategy", "Message", "Weight", "Blocker"), cells, strict=True):
+            if value:
+                setattr(pool, name, value)
+
+    def finish(tpid: str, load_id: str, found: Found) -> list[Any]:
+        return [
+            tp.TPIPProfile(
+                tpid, d.tenant, d.id, d.filter_ids, d.interval, d.values["ttl"], d.values["stored"], d.weight, d.parts
+            )
+            for d in found.values()
+        ]  # fmt: skip
+
+    def cells(p: tp.TPIPProfile) -> Iterator[tuple[Any, ...]]:
+        head: tuple[Any, ...] = (
+            ";".join(p.FilterIDs), interval_text(p.ActivationInterval), p.TTL, p.Stored, p.Weight,
+        )  # fmt: skip
+        for pool in p.Pools or [tp.TPIPPool()]:
+            yield (
+                p.Tenant, p.ID, *head, pool.ID, ";".join(pool.FilterIDs), pool.Type, pool.Range, pool.Strategy,
+                pool.Message, pool.Weight, pool.Blocker,
+            )  # fmt: skip
+            head = ("", "", "", "", "")
+
+    return add, finish, cells
+
+
 def _stats() -> tuple[Add, Finish, Cells]:
     """Stored and Blocker are true when a row says so, of the other scalars the last that says something counts. The filters
     of a row are those of its metrics."""
@@ -386,6 +430,12 @@ RESOURCES = file_kind(
     "Tenant ID FilterIDs ActivationInterval UsageTTL Limit AllocationMessage Blocker:bool Stored:bool Weight:float"
     " ThresholdIDs",
     _resources(),
+)  # fmt: skip
+IPS = file_kind(
+    "ip", "IPs.csv", "IPMdl",
+    "Tenant ID FilterIDs ActivationInterval TTL Stored:bool Weight:float PoolID PoolFilterIDs PoolType PoolRange PoolStrategy"
+    " PoolMessage PoolWeight:float PoolBlocker:bool",
+    _ips(),
 )  # fmt: skip
 ROUTES = file_kind(
     "route", "Routes.csv", "RouteMdl",

@@ -13,6 +13,8 @@ from cgr_cluster.events.times import parse_time
 from cgr_cluster.events.values import float_of
 from cgr_cluster.filters.lists import check_filter, check_references
 from cgr_cluster.filters.types import ActivationInterval, Filter, Rule
+from cgr_cluster.ips.types import IPPool, IPProfile
+from cgr_cluster.ips.types import with_state as ips_with_state
 from cgr_cluster.resources.types import RESOURCES, ResourceProfile
 from cgr_cluster.resources.types import with_state as resource_with_state
 from cgr_cluster.routes.types import CompiledRoutes, Route, RouteProfile
@@ -96,6 +98,25 @@ def resource_of(
         row.Stored, row.Weight, tuple(row.ThresholdIDs),
     )  # fmt: skip
     return resource_with_state(profile, RESOURCES.get(generation, row.Tenant, row.ID), new_id)
+
+
+def ip_profile_of(row: tp.TPIPProfile, generation: GenerationView, now_ns: int, zone: str, new_id: str) -> IPProfile:
+    """Raises ApiError for a missing or broken filter, a TTL that is no duration, and a range that is none. `new_id`: of its state,
+    should there be none yet."""
+    if not row.ID:
+        raise missing(["ID"])
+    interval = interval_of(row.ActivationInterval, now_ns, zone)
+    ttl_ns = parse_duration(row.TTL)
+    for filter_ids in (row.FilterIDs, *(pool.FilterIDs for pool in row.Pools)):
+        check_references(generation, row.Tenant, row.ID, filter_ids)
+    pools = tuple(
+        IPPool(
+            pool.ID, tuple(pool.FilterIDs), pool.Type, pool.Range, pool.Strategy, pool.Message, pool.Weight, pool.Blocker
+        )
+        for pool in row.Pools
+    )  # fmt: skip
+    profile = IPProfile(row.Tenant, row.ID, tuple(row.FilterIDs), interval, row.Weight, ttl_ns, row.Stored, pools)
+    return ips_with_state(profile, generation, new_id)
 
 
 def stat_queue_of(

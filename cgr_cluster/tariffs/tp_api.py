@@ -175,6 +175,8 @@ def _declare_ids(kind: StoreKind) -> None:
 
 
 for _kind in STORE:
+    if not _kind.noun:
+        continue
     _declare_set(_kind)
     _declare_by_id("APIerSv1", _kind, *_ways(_kind))
     _declare_ids(_kind)

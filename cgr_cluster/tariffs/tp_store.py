@@ -21,7 +21,8 @@ from cgr_cluster.tariffs.slices import NEXT_TURN_NS, SLICE_ROWS, listed_in_slice
 
 class StoreKind(msgspec.Struct, frozen=True):
     """`name` is the kind in decks; `noun` as in `SetTP<noun>`; `ids_method` the whole name of the list method; `required`
-    the mandatory fields of Set besides TPid, in the order of the error; an id is the `id_fields` joined by `:`."""
+    the mandatory fields of Set besides TPid, in the order of the error; an id is the `id_fields` joined by `:`. A kind without
+    `noun` has no methods: it comes from files only."""
 
     name: str
     type: type[Any]
@@ -61,6 +62,7 @@ STORE: tuple[StoreKind, ...] = (
     StoreKind("attribute_profile", tp.TPAttributeProfile, "AttributeProfile", "GetTPAttributeProfileIds", ("ID",), _TENANT_ID),
     StoreKind("charger", tp.TPChargerProfile, "Charger", "GetTPChargerIDs", ("ID",), _TENANT_ID),
     StoreKind("resource", tp.TPResourceProfile, "Resource", "GetTPResourceIDs", ("ID", "Limit"), _TENANT_ID),
+    StoreKind("ip", tp.TPIPProfile, "", "", ("ID",), _TENANT_ID),
     StoreKind("stat", tp.TPStatProfile, "Stat", "GetTPStatIDs", ("ID",), _TENANT_ID),
     StoreKind("trend", tp.TPTrendsProfile, "Trend", "GetTPTrendIDs", ("ID",), _TENANT_ID),
     StoreKind("ranking", tp.TPRankingProfile, "Ranking", "GetTPRankingIDs", ("ID",), _TENANT_ID),

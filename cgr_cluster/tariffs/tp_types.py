@@ -282,6 +282,28 @@ class TPResourceProfile(TPObject):
     ThresholdIDs: list[str] = []
 
 
+class TPIPPool(Params):
+    ID: str = ""
+    FilterIDs: list[str] = []
+    Type: str = ""
+    Range: str = ""
+    Strategy: str = ""
+    Message: str = ""
+    Weight: float = 0.0
+    Blocker: bool = False
+
+
+class TPIPProfile(TPObject):
+    Tenant: str = ""
+    ID: str = ""
+    FilterIDs: list[str] = []
+    ActivationInterval: TPActivationInterval | None = None
+    TTL: str = ""
+    Stored: bool = False
+    Weight: float = 0.0
+    Pools: list[TPIPPool] = []
+
+
 class TPRoute(Params):
     ID: str = ""
     FilterIDs: list[str] = []

@@ -455,6 +455,53 @@ def resources_whole(node: Node) -> bool:
     return all(resource.used_nano == held[resource.state_id] for resource in resources.values()) and paid_by_cdrs(node)
 
 
+# --- addresses ---------------------------------------------------------------------------------------------------
+
+
+def ip_plan(node: Node) -> None:
+    call_plan(node)
+    ok(node, "ConfigSv1.SetConfig", {"Config": {"ips": {"enabled": True}, "sessions": {"ips_conns": ["*internal"]}}})
+    pools = [{"ID": f"P{number}", "Range": f"10.0.0.{number}/32"} for number in range(3)]
+    ok(node, "APIerSv1.SetIPProfile", {"ID": "I", "Pools": pools, "TTL": 20 * S})
+
+
+def addresses(node: Node) -> Any:
+    found = ok(node, "IPsV1.GetIPAllocations", {"ID": "I"})
+    return [{name: one["Address"] for name, one in found["Allocations"].items()}, found["TTLIndex"]]
+
+
+def ip_calls(node: Node) -> list[Any]:
+    def of(method: str, allocation_id: str, **opts: Any) -> Any:
+        asked = {"ID": "e", "Event": {"A": "1"}, "APIOpts": {"*ipAllocationID": allocation_id, **opts}}
+        return node.call(f"IPsV1.{method}", asked)
+
+    start = {"AllocateIP": True, "InitSession": True, "Event": event(node, Usage="30s")}
+    end = {"TerminateSession": True, "ReleaseIP": True, "Event": event(node, Usage="31s")}
+    lost = {"AllocateIP": True, "InitSession": True, "APIOpts": {"*sessionsTTL": "5s"}}
+    fields = event(node, OriginID="ttl", CGRID="d" * 40, Usage="10s")
+    out = [
+        of("AllocateIP", "a"),
+        node.call("SessionSv1.InitiateSession", start),
+        of("AllocateIP", "b", **{"*ipTTL": -1}),
+        of("AllocateIP", "x"),
+        of("AllocateIP", "a"),
+        addresses(node),
+        node.call("SessionSv1.TerminateSession", end),
+        node.call("SessionSv1.ProcessCDR", {"Event": event(node)}),
+        of("ReleaseIP", "nobody"),
+        node.call("SessionSv1.InitiateSession", {**lost, "Event": fields}),
+        addresses(node),
+    ]
+    node.advance(30 * S)
+    out += [addresses(node), of("AllocateIP", "y"), shown(node)]
+    out += [ok(node, "IPsV1.ClearIPAllocations", {"ID": "I", "AllocationIDs": ["b"]}), addresses(node)]
+    return [*out, ok(node, "APIerSv1.RemoveIPProfile", {"ID": "I"})]
+
+
+def no_address_left(node: Node) -> bool:
+    return paid_by_cdrs(node) and not [key for _, key in node.disk if key.startswith(("ip_", "timer/ip/"))]
+
+
 def nothing(node: Node) -> None:
     pass
 
@@ -472,6 +519,7 @@ CASES: dict[str, tuple[Prepare, Workload, Callable[[Node], bool]]] = {
     "events that thresholds count and act on": (threshold_plan, threshold_events, bonuses_as_counted),
     "events in statistic queues": (queue_plan, queue_events, paid_with_gifts),
     "resources of sessions and of others": (resource_plan, resource_calls, resources_whole),
+    "addresses of sessions and of others": (ip_plan, ip_calls, no_address_left),
     "a load of a folder": (nothing, load_plan, lambda node: True),
 }
 

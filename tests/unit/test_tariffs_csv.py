@@ -152,6 +152,7 @@ PLAN = {
     "Filters.csv": b"t,F1,*string,~*req.A,1;2,X;Y\nt,F1,*prefix,~*req.B,3,\n",
     "Attributes.csv": b"t,AA,*any,F1,X,F2;F3,*req.A,*constant,v,true,10\nt,AA,,,,,*req.B,,w,,\n",
     "Resources.csv": b"t,RES,F1;F2,2020-01-01T00:00:00Z,1h,3.5,MESSAGE,true,true,10,*none\nt,RES,F3,,*unlimited,,,,,,TH\n",
+    "IPs.csv": b"t,IP,F1;F2,2020-01-01T00:00:00Z,1h,true,10,P,F3;F4,*ipv4,10.0.0.1/32,*ascending,M,5,true\nt,IP,,,,,,Q,,*ipv6,2001:db8::/64,,,,\n",
     "Stats.csv": b"t,ST,F1;F2,2020-01-01T00:00:00Z,3,1h,2,*asr;*tcc,,true,false,10,*none\nt,ST,,,,,,*tcd,F3;F4,,,,\n",
     "Trends.csv": b"t,TR,@every 1h,ST,*acd;*tcc,1h,10,2,*last,2.5,true,TH1\nt,TR,,,*asr,,,,,,,TH2\n",
     "Rankings.csv": b"t,RA,@hourly,S1;S2,*acd,*desc,*acd;*tcc:false,true,*none\n",

@@ -161,11 +161,11 @@ def test_the_check_of_a_folder_tells_flaws_and_unread_files_too() -> None:
         "Rates.csv": RATES,
         "DestinationRates.csv": DR,
         "RatingPlans.csv": b"P,DR,T,1\n",
-        "x/IPs.csv": b"",
+        "x/DispatcherHosts.csv": b"",
     }
     assert [(p.file, p.text) for p in check_folder(files, Generation({}), NOW_NS)] == [
         ("RatingPlans.csv", "rating plan P: its timings do not cover the week"),
-        ("x/IPs.csv", "not loaded: its subsystem is not available"),
+        ("x/DispatcherHosts.csv", "not loaded: its subsystem is not available"),
     ]
 
 
