@@ -39,6 +39,7 @@ from cgr_cluster.log.format import encode_body, seal
 from cgr_cluster.node.deck_files import AT_ONCE, DeckFolder
 from cgr_cluster.node.deck_loader import LoaderProcesses
 from cgr_cluster.node.outside import NETWORK, OUTSIDE
+from cgr_cluster.readers.scans import node_started
 from cgr_cluster.rpc.decode import decode_params
 from cgr_cluster.rpc.encode import encode_result
 from cgr_cluster.rpc.errors import ApiError
@@ -124,7 +125,7 @@ class ShardProcess:
         self.balancer = BalancerLink(context, self.options, self.incarnation, self.engine, self._give)
         self._serving = True
         if self.engine.shard_map[0] == self.number and not self.options.restarted:
-            self._reload_scheduler()
+            self._start_services()
         self._remind()
         self.leash.ready()
         await self._stop.wait()
@@ -132,15 +133,16 @@ class ShardProcess:
             raise SystemExit(self._failed)
         await self._finish()
 
-    def _reload_scheduler(self) -> None:
-        """The node starts, and so does its scheduler (spec 20 §6.2)."""
+    def _start_services(self) -> None:
+        """The node starts, and so do its scheduler (spec 20 §6.2) and its readers (40 §9)."""
         leader = self.number
-        self._give(
-            m.StepRequest(
-                f"start:{self.incarnation}", 0, reload_scheduler.name, (LEADER.kind, LEADER.key), LEADER.shard, pack([]), time.time_ns(),
-                self.engine.generation.number, "", 0, leader, leader,
-            )
-        )  # fmt: skip
+        for number, starts in enumerate((reload_scheduler, node_started)):
+            self._give(
+                m.StepRequest(
+                    f"start:{self.incarnation}", number, starts.name, (LEADER.kind, LEADER.key), LEADER.shard, pack([]), time.time_ns(),
+                    self.engine.generation.number, "", 0, leader, leader,
+                )
+            )  # fmt: skip
 
     def _stop_wanted(self) -> None:
         if not self._serving:

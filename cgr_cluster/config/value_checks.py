@@ -115,6 +115,8 @@ CHECKS: dict[tuple[str, str], Check] = {
     ("schedulers", "dynaprepaid_actionplans"): texts,
     ("schedulers", "filters"): texts,
     ("cdrs", "session_cost_retries"): whole(0),
+    ("ers", "concurrent_events"): whole(0),
+    ("ers", "partial_cache_ttl"): duration,
     ("sessions", "alterable_fields"): texts,
     ("sessions", "debit_interval"): duration,
     ("sessions", "default_usage"): durations,

@@ -27,7 +27,7 @@ from cgr_cluster.rpc.registry import Registry
 from cgr_cluster.services import load
 
 MAX_EVENTS = 200_000  # of one call or advance; more is a loop
-MIN_STEP_NS = 1_000  # the clock moves a little with every call, as a real one does
+MIN_STEP_NS = 1_000  # the clock moves a little with every call and every commit, as a real one does
 
 
 class Worker:
@@ -58,6 +58,7 @@ class Node:
         self.crashes = 0
         self.crash_at = set(crash_at)
         self.outside: dict[str, Callable[..., Any]] = {**OUTSIDE, **store_functions(CdrReader(CdrFiles(None)))}
+        self.outside["clock"] = lambda: self.now_ns
         self.decks = DeckFolder(None)
         self.tells: list[m.Tell] = []
         self._answers: dict[str, tuple[bytes, bool]] = {}
@@ -159,6 +160,7 @@ class Node:
                 else:
                     self.disk[shard, key] = value
             worker.durable = group.number
+            self.now_ns += MIN_STEP_NS
         for output in worker.engine.released(worker.durable):
             if self._crashes_now():
                 self._restart(number)

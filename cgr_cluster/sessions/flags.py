@@ -22,6 +22,10 @@ class Flags:
         subs = self._subs.get(main)
         return subs is not None and ("true" in subs or "false" not in subs)
 
+    def present(self, main: str) -> bool:
+        """Whether a main flag is there, whatever its subs say."""
+        return main in self._subs
+
     def has(self, main: str, sub: str) -> bool:
         return sub in self._subs.get(main, {})
 

@@ -107,6 +107,7 @@ GIVEN = {
     ),
     "cgr_cluster/actions/dynamic.py": ("thresholds.apiers_conns",),
     "cgr_cluster/node/outside_effects.py": ("mailer",),
+    "cgr_cluster/readers/settings.py": ("ers", "general.rsr_separator"),
 }  # fmt: skip
 
 
@@ -180,6 +181,8 @@ def test_documented_defaults() -> None:
     defaults = known()
     for name, default in documented().items():
         section, _, key = name.partition(".")
+        if default == "[...]":  # a long one, described in a page of its own
+            continue
         assert default == toml_text(defaults[section][key]), name
 
 
