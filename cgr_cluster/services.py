@@ -32,6 +32,7 @@ MODULES = (
     "cgr_cluster.guardian.api",
     "cgr_cluster.sessions.api",
     "cgr_cluster.cdrs.api",
+    "cgr_cluster.exporters.api",
     "cgr_cluster.readers.api",
 )
 

@@ -35,6 +35,10 @@ class NodeOptions:
         return f"ipc://{self.run_dir}/store"
 
     @property
+    def edge_address(self) -> str:
+        return f"ipc://{self.run_dir}/edge"
+
+    @property
     def balancer_address(self) -> str:
         return f"ipc://{self.run_dir}/balancer"
 

@@ -46,6 +46,7 @@ from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.services import load as load_services
 from workers.balancer_link import BalancerLink
 from workers.children import Leash
+from workers.edge_link import EdgeLink
 from workers.endpoints import Endpoints
 from workers.links import Inlet, Outlet
 from workers.options import NodeOptions
@@ -120,6 +121,7 @@ class ShardProcess:
         if not self._outlets:
             self._caught_up.set()
         self.store = StoreLink(context, self.options, self.incarnation, self.engine, self._give)
+        self.edge = EdgeLink(context, self.options, self.number, self.incarnation, self._give)
         await self._catch_up()
         self._schedule()
         self.balancer = BalancerLink(context, self.options, self.incarnation, self.engine, self._give)
@@ -272,7 +274,7 @@ class ShardProcess:
             self._outlets[worker].send(mesh_wire.encode(messages))
 
     def _ask_outside(self, call: m.OutsideCall) -> None:
-        if self.store.takes(call):
+        if self.store.takes(call) or self.edge.takes(call):
             return
         work = self._decks.work(self.engine, call.name, call.args)
         if work is None:

@@ -4,7 +4,7 @@
 
 It is a single-threaded process without a loop and without sockets, so that it may fork for its whole life: it imports
 everything once, freezes the collector, and forks each child at start and at every restart. SIGTERM or SIGINT stop the
-node: balancer first, then the workers, the folder, the store, the log. A child that ends unasked is started again, at
+node: balancer first, then the workers, the edge, the store, the folder, the log. A child that ends unasked is started again, at
 once the first time, then with growing pauses. When the supervisor itself is killed its children end.
 """
 
@@ -40,7 +40,7 @@ STOP_SECONDS = 10.0  # a child that has not ended by then is killed
 READY_SECONDS = 60.0
 RESTART_PAUSES = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
 QUIET_SECONDS = 30.0  # a child that lived so long begins again with the first pause
-ORDER_OF_STOP = ("balancer", "worker", "store", "folder", "log")
+ORDER_OF_STOP = ("balancer", "worker", "edge", "store", "folder", "log")
 MOST_BY_ITSELF = 8  # workers, where nobody says how many
 FATAL = 78  # a child's exit status that says: starting it again will not help (EX_CONFIG)
 
@@ -268,6 +268,7 @@ def children(options: NodeOptions) -> list[Child]:
     """The processes of a node. Imported here, once, so that a fork is ready in milliseconds."""
     from balancer.process import main as balancer
     from workers.cdr_store import main as store
+    from workers.edge import main as edge
     from workers.folder import main as folder
     from workers.log_process import main as log
     from workers.shard import main as shard
@@ -278,6 +279,7 @@ def children(options: NodeOptions) -> list[Child]:
     return [
         Child("log", "log", log),
         Child("store", "store", store),
+        Child("edge", "edge", edge),
         *(Child(f"worker-{number}", "worker", worker(number)) for number in range(options.workers)),
         Child("balancer", "balancer", balancer),
         Child("folder", "folder", folder),

@@ -28,6 +28,7 @@ from cgr_cluster.engine.domain import GenerationView, Operation, Steps
 from cgr_cluster.engine.owner import Owner
 from cgr_cluster.events.event import CGREvent
 from cgr_cluster.events.values import text_of
+from cgr_cluster.exporters.process import sending_fails
 from cgr_cluster.filters.live import Live, with_live
 from cgr_cluster.rpc.errors import ApiError, missing, partially_executed
 from cgr_cluster.rpc.owners import cgrid_of
@@ -68,8 +69,10 @@ def process_events(op: Operation, events: list[CGREvent], stages: Stages, hops: 
     """
     runs = yield from _processed(op, events, stages)
     failed = False
+    if stages.export and op.generation.config("cdrs").get("ees_conns"):
+        failed = yield from _export_fails(op, runs, hops)
     if stages.thresholds:
-        failed = yield from _sending_fails(op, runs, "thresholds", any_thresholds, _to_thresholds, hops)
+        failed = (yield from _sending_fails(op, runs, "thresholds", any_thresholds, _to_thresholds, hops)) or failed
     if stages.stats:
         failed = (yield from _sending_fails(op, runs, "queues", any_queues, process_stat_event, hops)) or failed
     if failed:
@@ -88,7 +91,7 @@ def _processed(op: Operation, events: list[CGREvent], stages: Stages) -> Steps[l
     fresh: set[tuple[str, str]] = set()
     if not stages.reprocess:
         yield from _guard(runs, stages, fresh)
-    if not (stages.refund or stages.rate or stages.store or stages.rerate):
+    if not (stages.refund or stages.rate or stages.store or stages.rerate or stages.export):
         return runs
     yield from _convert(op, runs, stages)
     if stages.refund:
@@ -102,6 +105,17 @@ def _processed(op: Operation, events: list[CGREvent], stages: Stages) -> Steps[l
     if stages.store:
         yield from _store(runs, stages, fresh)
     return runs
+
+
+def _export_fails(op: Operation, runs: list[Processed], hops: int) -> Steps[bool]:
+    """Send the events to the exporters. Answers whether one has failed; that none takes them is no failure."""
+    failed = False
+    wanted = op.generation.config("cdrs").get("online_cdr_exports") or ()
+    for run in runs:
+        event = run.final()
+        what = f"CDR {event.event.get('CGRID')}:{event.event.get('RunID')}"
+        failed = (yield from sending_fails(op, what, event, wanted, hops)) or failed
+    return failed
 
 
 def _sending_fails(

@@ -133,6 +133,7 @@ def _process_record(op: Operation, cdr: CDR, opts: dict[str, Any] | None) -> Ste
         store=base.store,
         thresholds=base.thresholds,
         stats=base.stats,
+        export=base.export,
     )
     yield from process_events(op, [CGREvent(cdr.tenant, op.new_uuid(), None, event_of_cdr(cdr), opts or {})], stages)
     return OK

@@ -13,8 +13,7 @@ from cgr_cluster.rpc.errors import ApiError
 
 
 class Stages(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """What is on. Export has no switch here while its service is not built: it is not connected, which is how it is
-    configured off."""
+    """What is on. `export` needs `ees_conns` too, to have an effect."""
 
     attributes: bool = False
     chargers: bool = False
@@ -25,6 +24,7 @@ class Stages(msgspec.Struct, array_like=True, frozen=True, gc=False):
     reprocess: bool = False
     thresholds: bool = False
     stats: bool = False
+    export: bool = False
 
 
 NO_STAGES = Stages()
@@ -47,6 +47,7 @@ def _build(generation: GenerationView) -> Stages:
         store=bool(config.get("store_cdrs", True)),
         thresholds=bool(config.get("thresholds_conns")),
         stats=bool(config.get("stats_conns")),
+        export=bool(config.get("online_cdr_exports") or config.get("ees_conns")),
     )
 
 
@@ -91,4 +92,5 @@ def stages_of(base: Stages, flags: list[str] | None, opts: dict[str, Any] | None
         reprocess=switch(base.reprocess or refund, "*reprocess"),
         thresholds=switch(base.thresholds, "*thresholds", "*thresholdS"),
         stats=switch(base.stats, "*stats", "*statS"),
+        export=switch(base.export, "*export"),
     )

@@ -28,7 +28,7 @@ Config = dict[str, dict[str, Any]]
 # Maps whose keys the user chooses: any key is accepted there.
 OPEN_MAPS = {
     ("rals", "max_computed_usage"), ("rals", "balance_rating_subject"), ("sessions", "default_usage"), ("http", "auth_users"),
-    ("caches", "partitions"), ("rpc_conns",), ("templates",),
+    ("caches", "partitions"), ("ees", "cache"), ("rpc_conns",), ("templates",),
 }  # fmt: skip
 
 

@@ -15,6 +15,8 @@ from typing import Any
 
 from cgr_cluster.cdrs.store import CdrFiles, CdrReader, store_functions
 from cgr_cluster.config import settings
+from cgr_cluster.edge.exporter_service import ExporterService
+from cgr_cluster.edge.functions import edge_functions
 from cgr_cluster.engine import messages as m
 from cgr_cluster.engine.engine import Engine
 from cgr_cluster.engine.owner import SHARDS
@@ -57,7 +59,10 @@ class Node:
         self.events = 0
         self.crashes = 0
         self.crash_at = set(crash_at)
-        self.outside: dict[str, Callable[..., Any]] = {**OUTSIDE, **store_functions(CdrReader(CdrFiles(None)))}
+        self.exporters = ExporterService(None, lambda: self.now_ns)
+        self.outside: dict[str, Callable[..., Any]] = {
+            **OUTSIDE, **store_functions(CdrReader(CdrFiles(None))), **edge_functions(self.exporters),
+        }  # fmt: skip
         self.outside["clock"] = lambda: self.now_ns
         self.decks = DeckFolder(None)
         self.tells: list[m.Tell] = []

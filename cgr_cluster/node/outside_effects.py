@@ -86,12 +86,20 @@ def get_page(url: str, document: str) -> str:
 
 
 def _post(url: str, document: bytes | None, method: str = "POST") -> bytes:
+    return post_body(url, document, {} if document is None else {"Content-Type": "application/json"}, method=method)
+
+
+def post_body(
+    url: str, body: bytes | None, headers: dict[str, str], timeout_s: float | None = None, *, method: str = "POST"
+) -> bytes:
+    """Send a request and read its answer; `timeout_s` (default: TIMEOUT_S) bounds each wait. Raises HTTPError for a status above 299, OSError,
+    HTTPException and ValueError."""
     if not url.startswith(("http://", "https://")):
         raise ValueError("address is no http or https URL")
-    headers = {} if document is None else {"Content-Type": "application/json"}
-    wanted = urllib.request.Request(url, document, headers, method=method)
-    until = monotonic() + LIMIT_S
-    with urllib.request.urlopen(wanted, timeout=TIMEOUT_S) as response:
+    wanted = urllib.request.Request(url, body, headers, method=method)
+    wait_s = timeout_s or TIMEOUT_S
+    until = monotonic() + max(LIMIT_S, wait_s)
+    with urllib.request.urlopen(wanted, timeout=wait_s) as response:
         answer = bytearray()
         while data := response.read1(65536):
             answer += data

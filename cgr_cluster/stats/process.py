@@ -14,6 +14,7 @@ from cgr_cluster.engine.domain import Operation, Steps, task, together
 from cgr_cluster.engine.owner import object_owner
 from cgr_cluster.events.durations import Duration
 from cgr_cluster.events.event import CGREvent
+from cgr_cluster.exporters.process import sending_fails
 from cgr_cluster.filters.handing_over import TO_QUEUES, log_failure
 from cgr_cluster.filters.live import with_live
 from cgr_cluster.rpc.errors import ApiError, not_found, partially_executed
@@ -46,14 +47,12 @@ def process_event(op: Operation, event: CGREvent, hops: int = 0) -> Steps[list[s
     calls = []
     for queue, samples in found:
         profile = queue.profile
-        wanted = informs and profile.threshold_ids != NOBODY
+        wanted = settings.exports or (informs and profile.threshold_ids != NOBODY)
         calls.append(
             count.at(object_owner(profile.tenant, profile.id), profile.tenant, profile.id, event.id, samples, wanted)
         )
     outcomes = yield together(calls)
-    failed = settings.exports
-    if failed:
-        logger.warning("queues of event %s: NOT_CONNECTED: EEs", event.id)
+    failed = False
     taken: list[tuple[StatQueueProfile, Values]] = []
     for (queue, _), outcome in zip(found, outcomes, strict=True):
         if isinstance(outcome, ApiError):
@@ -62,11 +61,22 @@ def process_event(op: Operation, event: CGREvent, hops: int = 0) -> Steps[list[s
         elif outcome[0]:
             taken.append((queue.profile, outcome[1]))
     for profile, values in taken:
+        if settings.exports:
+            failed = (yield from _export_fails(op, event, profile, values, hops)) or failed
         if informs and profile.threshold_ids != NOBODY:
             failed = (yield from _inform(op, event, profile, values, hops)) or failed
     if failed:
         raise partially_executed()
     return [profile.id for profile, _ in taken]
+
+
+def _export_fails(op: Operation, event: CGREvent, profile: StatQueueProfile, values: Values, hops: int) -> Steps[bool]:
+    """Tell the exporters of a queue's metrics. Answers whether that has failed."""
+    metrics = {metric_id: typed_form(metric_id, value) for metric_id, value in values.items()}
+    fields = {"EventType": STAT_UPDATE, "StatID": profile.id, "Metrics": plain_fields(metrics)}
+    update = CGREvent(event.tenant, op.new_uuid(), None, fields, {**event.opts, EVENT_TYPE: STAT_UPDATE})
+    wanted = op.generation.config("stats").get("ees_exporter_ids") or ()
+    return (yield from sending_fails(op, f"queue {profile.tenant}:{profile.id}", update, wanted, hops))
 
 
 def _inform(op: Operation, event: CGREvent, profile: StatQueueProfile, values: Values, hops: int) -> Steps[bool]:
@@ -86,8 +96,11 @@ def _inform(op: Operation, event: CGREvent, profile: StatQueueProfile, values: V
 
 def plain(event: CGREvent) -> CGREvent:
     """The event with JSON values only."""
-    fields = {name: int(value) if isinstance(value, Duration) else value for name, value in event.event.items()}
-    return CGREvent(event.tenant, event.id, event.time, fields, event.opts)
+    return CGREvent(event.tenant, event.id, event.time, plain_fields(event.event), event.opts)
+
+
+def plain_fields(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: int(value) if isinstance(value, Duration) else value for name, value in fields.items()}
 
 
 def queue_ids_of(op: Operation, event: CGREvent) -> Steps[list[str]]:

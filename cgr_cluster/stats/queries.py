@@ -19,6 +19,7 @@ from cgr_cluster.events.cron import next_time, parse_cron
 from cgr_cluster.events.event import CGREvent
 from cgr_cluster.events.instant import ZERO, Instant
 from cgr_cluster.events.times import format_instant
+from cgr_cluster.exporters.process import sending_fails
 from cgr_cluster.rpc.errors import ApiError, not_found, partially_executed
 from cgr_cluster.stats.process import NOBODY
 from cgr_cluster.thresholds.matching import EVENT_TYPE, any_thresholds
@@ -165,10 +166,11 @@ def connected(op: Operation, kind: QueryKind, query_id: str) -> bool:
 def inform(
     op: Operation, kind: QueryKind, tenant: str, event_type: str, fields: dict[str, Any], threshold_ids: Sequence[str]
 ) -> Steps[None]:
-    """Tell the thresholds of a run. What fails is only logged: nobody waits for it."""
+    """Tell the exporters and thresholds of a run. What fails is only logged: nobody waits for it."""
     config = op.generation.config(kind.name)
     if config.get("ees_conns"):
-        logger.warning("%s of tenant %s: NOT_CONNECTED: EEs", event_type, tenant)
+        event = CGREvent(tenant, op.new_uuid(), None, fields, {EVENT_TYPE: event_type})
+        yield from sending_fails(op, f"{event_type} of tenant {tenant}", event, config.get("ees_exporter_ids") or ())
     if (
         not config.get("thresholds_conns")
         or tuple(threshold_ids) == NOBODY

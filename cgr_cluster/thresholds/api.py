@@ -14,16 +14,14 @@ from cgr_cluster.filters.params import (
     TenantIDWithOpts,
     TenantWithOpts,
     event_of,
-    interval_json,
-    list_json,
     read_interval,
 )
 from cgr_cluster.filters.profiles import remove_profile, store_profile
 from cgr_cluster.filters.reading import ids_page, profile_asked, profile_count
-from cgr_cluster.rating.answers import number
 from cgr_cluster.rpc.errors import not_found, require
 from cgr_cluster.rpc.owners import ANY, EVENT, LEADER_RULE, shared_object
 from cgr_cluster.rpc.registry import Params, method, service
+from cgr_cluster.thresholds.answers import profile_json
 from cgr_cluster.thresholds.process import process_event, states_of
 from cgr_cluster.thresholds.steps import forget, reset, shown
 from cgr_cluster.thresholds.types import THRESHOLDS, ThresholdProfile, with_state
@@ -113,23 +111,6 @@ def get_threshold_profile_ids(part: Part, params: Paginator) -> list[str] | None
 @method("APIerSv1.GetThresholdProfileCount", owner=ANY)
 def get_threshold_profile_count(part: Part, params: TenantWithOpts) -> int:
     return profile_count(part, THRESHOLDS.name, params)
-
-
-def profile_json(profile: ThresholdProfile) -> dict[str, Any]:
-    return {
-        "Tenant": profile.tenant,
-        "ID": profile.id,
-        "FilterIDs": list_json(profile.filter_ids),
-        "ActivationInterval": interval_json(profile.activation_interval),
-        "MaxHits": profile.max_hits,
-        "MinHits": profile.min_hits,
-        "MinSleep": profile.min_sleep_ns,
-        "Blocker": profile.blocker,
-        "Weight": number(profile.weight),
-        "ActionIDs": list_json(profile.action_ids),
-        "Async": profile.runs_async,
-        "EeIDs": list_json(profile.ee_ids),
-    }
 
 
 # --- states and events -------------------------------------------------------------------------------------------

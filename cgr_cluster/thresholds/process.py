@@ -18,16 +18,19 @@ from cgr_cluster.actions.runs import MAX_HOPS, run_on
 from cgr_cluster.engine.domain import Operation, Steps, release_all, task, together
 from cgr_cluster.engine.owner import object_owner
 from cgr_cluster.events.event import CGREvent
+from cgr_cluster.exporters.process import sending_fails
 from cgr_cluster.filters.handing_over import TO_THRESHOLDS, log_failure
 from cgr_cluster.filters.live import with_live
 from cgr_cluster.rpc.errors import ApiError, not_found, partially_executed
-from cgr_cluster.thresholds.matching import account_of, any_thresholds, thresholds_of
+from cgr_cluster.thresholds.answers import profile_json
+from cgr_cluster.thresholds.matching import EVENT_TYPE, account_of, any_thresholds, thresholds_of
 from cgr_cluster.thresholds.steps import DUE, NOT_HIT, ActionRun, hit, shown
 from cgr_cluster.thresholds.types import ThresholdProfile
 
 logger = logging.getLogger("cgr_cluster.thresholds")
 
 NO_EXPORT = ("*none",)
+THRESHOLD_HIT = "ThresholdHit"
 
 
 def process_event(
@@ -86,7 +89,7 @@ def _cause(op: Operation, event: CGREvent, profile: ThresholdProfile, hops: int)
     if not profile.runs_async:
         account_id = account_of(event, op.generation.default_tenant)
         failed = yield from _act(account_id, list(profile.action_ids), event, hops)
-    return _export_fails(op, profile) or failed
+    return (yield from _export_fails(op, event, profile, hops)) or failed
 
 
 def _act(account_id: str, actions_ids: list[str], event: CGREvent, hops: int) -> Steps[bool]:
@@ -104,13 +107,30 @@ def _act(account_id: str, actions_ids: list[str], event: CGREvent, hops: int) ->
     return failed
 
 
-def _export_fails(op: Operation, profile: ThresholdProfile) -> bool:
-    """Whether exporters are wanted (51 §3.4): without a connection to EEs that is a failure."""
-    wanted = profile.ee_ids or tuple(op.generation.config("thresholds").get("ees_exporter_ids") or ())
+def _export_fails(op: Operation, event: CGREvent, profile: ThresholdProfile, hops: int) -> Steps[bool]:
+    """Tell the exporters of a hit (51 §3.4). Answers whether that has failed."""
+    config = op.generation.config("thresholds")
+    wanted = profile.ee_ids or tuple(config.get("ees_exporter_ids") or ())
     if not wanted or wanted == NO_EXPORT:
         return False
-    logger.warning("threshold %s:%s: NOT_CONNECTED: EEs (%s)", profile.tenant, profile.id, ", ".join(wanted))
-    return True
+    if not config.get("ees_conns"):
+        logger.warning("threshold %s:%s: NOT_CONNECTED: EEs (%s)", profile.tenant, profile.id, ", ".join(wanted))
+        return True
+    owner = object_owner(profile.tenant, profile.id)
+    state: dict[str, Any] | None = yield shown.at(owner, profile.tenant, profile.id)
+    if state is None:
+        return False  # it has been removed meanwhile
+    limits = {name: value for name, value in profile_json(profile).items() if name not in ("Tenant", "ID")}
+    limits["FilterIDs"] = sorted(profile.filter_ids)
+    fields = {
+        "EventType": THRESHOLD_HIT,
+        "ID": profile.id,
+        "Hits": state["Hits"],
+        "Snooze": state["Snooze"],
+        "ThresholdConfig": limits,
+    }
+    told = CGREvent(event.tenant, op.new_uuid(), None, fields, {**event.opts, EVENT_TYPE: THRESHOLD_HIT})
+    return (yield from sending_fails(op, f"a hit of threshold {profile.tenant}:{profile.id}", told, wanted, hops))
 
 
 @task("thresholds.act")

@@ -108,6 +108,7 @@ GIVEN = {
     "cgr_cluster/actions/dynamic.py": ("thresholds.apiers_conns",),
     "cgr_cluster/node/outside_effects.py": ("mailer",),
     "cgr_cluster/readers/settings.py": ("ers", "general.rsr_separator"),
+    "cgr_cluster/edge/exporter_service.py": ("general.reply_timeout",),
 }  # fmt: skip
 
 

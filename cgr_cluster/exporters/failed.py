@@ -1,0 +1,20 @@
+"""An export that did not arrive, as it is kept and sent again (spec 40 §7)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from cgr_cluster.exporters.payload import Payload
+
+
+class FailedPost(msgspec.Struct, gc=False):
+    """A payload that did not arrive. `method`: of `*rpc`."""
+
+    exporter: str
+    type: str
+    path: str
+    payload: Payload
+    method: str = ""
+    timeout_s: float = 2.0
+    address: str = ""
+    transport: str = ""
