@@ -230,12 +230,11 @@ def transfer_balance(op: Operation, params: AttrTransferBalance) -> Steps[str]:
 
 def _transfer(source: str, actions: list[Action]) -> Steps[str]:
     """Run the transfer at the source with what its destination answers, then deliver it. Answers the error."""
-    targets: list[Target] = []
     try:
-        acted: Acted = yield act.at(_owner(source), source, actions, False, targets)
+        acted: Acted = yield act.at(_owner(source), source, actions, False, [])
         if acted.ask is not None:
-            targets.append((yield look_at.at(_owner(acted.ask.account_id), acted.ask)))
-            acted = yield act.at(_owner(source), source, actions, False, targets)
+            target: Target = yield look_at.at(_owner(acted.ask.account_id), acted.ask)
+            acted = yield act.at(_owner(source), source, actions, False, [target])
     except ApiError as unknown:
         return unknown.text
     for credit in acted.credits:

@@ -19,7 +19,7 @@ from cgr_cluster.engine.messages import (
     StepRequest,
 )
 
-VERSION = 1
+VERSION = 2
 
 
 class Hello(msgspec.Struct, array_like=True, tag=0, gc=False):

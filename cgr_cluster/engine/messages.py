@@ -41,12 +41,14 @@ class StepRequest(msgspec.Struct, array_like=True, tag=3, gc=False):
     hops: int
     from_worker: int
     to_worker: int
+    run: int = 0  # tells this run of the operation from others of the same id: a reply to one is no answer to another
 
 
 class StepReply(msgspec.Struct, array_like=True, tag=4, gc=False):
     op_id: str
     number: int
     from_worker: int
+    run: int  # of the request
     result: bytes
     error: str | None = None
     delivering: bool = False  # what its part delivers is not with its owners yet (deliveries.py)

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
-from cgr_cluster.engine.codec import pack, unpack
+from cgr_cluster.engine.codec import unpack
 from cgr_cluster.engine.generation import Generation
+from cgr_cluster.engine.journal import Journal
 from cgr_cluster.engine.messages import StepRequest
 from cgr_cluster.engine.owner import Owner
 from cgr_cluster.engine.part import uuid_of
-from cgr_cluster.engine.records import Intent, Journaled
+from cgr_cluster.engine.placement import owner_text
+from cgr_cluster.engine.records import Intent
 from cgr_cluster.engine.shard import Shard
 from cgr_cluster.rpc.errors import ApiError
+
+
+class Called(NamedTuple):
+    """A method that an operation has called."""
+
+    name: str  # `method:` and the method
+    owner: str  # `kind:key`
+    params: bytes
 
 
 class Running:
     """One operation. Handlers see it as `Operation` (docs/engine.md): uid, now_ns, connection, generation, new_uuid."""
 
     __slots__ = (
-        "_ids", "_raises", "args", "changes", "collected", "connection", "counter", "deadline_ns", "delivering", "dirty", "ending", "generation", "generator", "home", "hops",
-        "intent_length", "journal", "locks", "method", "missed_signals", "name", "now_ns", "origin", "outstanding", "owner", "remote", "replay",
+        "_ids", "_raises", "args", "changes", "collected", "connection", "deadline_ns", "delivering", "dirty", "ending", "generation", "generator", "home", "hops",
+        "journal", "locks", "method", "missed_signals", "name", "now_ns", "origin", "outstanding", "owner", "remote",
         "reply_to", "resumed", "slots", "uid", "waiter", "waiting_since_ns",
     )  # fmt: skip
 
@@ -42,17 +52,16 @@ class Running:
         self.changes = False  # its answer is kept for a redelivery
         self.reply_to = ""
         self.deadline_ns: int | None = None
-        self.counter = 0
-        self.journal: list[tuple[int, str, Any, str | None]] = []  # number, step, result, error
-        self.replay: dict[int, Journaled] = {}
-        self.outstanding: dict[int, StepRequest | str] = {}  # number → what was sent, or the name of what is waited for
+        self.journal = Journal()
+        self.outstanding: dict[
+            int, StepRequest | Called | str
+        ] = {}  # number → what was sent or called, or the name of what is waited for
         self.slots: dict[int, int] = {}  # number → place in `collected`
         self.collected: list[Any] | None = None  # results of Together and Everywhere; None: a single result is awaited
         self.locks: list[str] = []
         self.dirty = False  # has changed something that must not be lost or done twice
         self.resumed = False  # runs again: steps beyond its journal may have been done already
         self.missed_signals = False  # runs again: what it waits for may have been signalled
-        self.intent_length = -1  # journal length in the logged intent, -1: none logged
         self.remote: list[tuple[int, int]] = []  # (shard, number) of steps done elsewhere
         self.waiter = ""  # of a delivery: whose answer waits for it
         self.delivering: list[tuple[int, int]] = []  # (shard, number) of foreign steps that have deliveries under way
@@ -70,15 +79,8 @@ class Running:
 
     def describe(self) -> str:
         """For logs: what it is and what it waits for."""
-        waits = [
-            f"{sent.step} at worker {sent.to_worker}" if isinstance(sent, StepRequest) else sent
-            for sent in self.outstanding.values()
-        ]
+        waits = [_waited_for(sent) for sent in self.outstanding.values()]
         return f"{self.origin} {self.name} ({self.uid}) waiting for {', '.join(waits) or 'its turn'}"
-
-    def next_number(self) -> int:
-        self.counter += 1
-        return self.counter
 
     def collect(self, places: int, raises: bool) -> None:
         """Begin to collect several results; `raises`: one error is the error of all (`everywhere`)."""
@@ -100,39 +102,21 @@ class Running:
                     return None, value
         return collected, None
 
-    def recall(self, number: int, step: str, kind: Any = Any) -> tuple[Any, ApiError | None] | None:
-        """The recorded outcome of step `number`, when the operation is run again. None: it has not been done."""
-        if not self.replay:
-            return None
-        entry = self.replay.pop(number, None)
-        if entry is None:
-            return None
-        if entry.step != step:
-            raise RuntimeError(
-                f"operation {self.uid} ({self.name}) took another way when it was run again: step {number} was "
-                f"{entry.step}, now {step}"
-            )
-        return self.record(number, step, kind, entry.result, entry.error)
-
-    def record(
-        self, number: int, step: str, kind: Any, packed: bytes, error: str | None
-    ) -> tuple[Any, ApiError | None]:
-        """Take the outcome of a step into the journal: its packed result (of type `kind`) or the text of its error.
-        Answers it."""
-        if error is not None:
-            self.journal.append((number, step, None, error))
-            return None, ApiError(error)
-        result = unpack(kind, packed)
-        self.journal.append((number, step, result, None))
-        return result, None
+    def record(self, sent: StepRequest, kind: Any, packed: bytes, error: str | None) -> tuple[Any, ApiError | None]:
+        """Take the outcome of a step that was sent into the journal: its packed result (of type `kind`) or the text of its
+        error. Answers it."""
+        result = unpack(kind, packed) if error is None else None
+        self.journal.note(sent.number, sent.step, owner_text(Owner(*sent.owner)), sent.args, result, error)
+        return result, None if error is None else ApiError(error)
 
     def intent(self) -> Intent:
         return Intent(
-            self.origin, self.name, self.args, self.now_ns, self.connection, self.hops,
-            [
-                Journaled(number, step, b"" if error is not None else pack(result), error)
-                for number, step, result, error in self.journal
-            ],
-            self.waiter,
-            list(self.delivering),
+            self.origin, self.name, self.args, self.now_ns, self.connection, self.hops, self.journal.entries(), self.waiter,
+            list(self.delivering), self.journal.run,
         )  # fmt: skip
+
+
+def _waited_for(sent: StepRequest | Called | str) -> str:
+    if isinstance(sent, StepRequest):
+        return f"{sent.step} at worker {sent.to_worker}"
+    return sent.name if isinstance(sent, Called) else sent

@@ -11,18 +11,21 @@ from cgr_cluster.engine.domain import stored
 
 
 class Journaled(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """The result of step `number` of an operation: packed by the step's result type, or an API error's text."""
+    """The result of step `number` of an operation: packed by the step's result type, or an API error's text (journal.py)."""
 
     number: int
     step: str
     result: bytes
     error: str | None = None
+    owner: str = ""  # `kind:key`
+    asked: bytes = b""  # digest of its arguments
+    done: bool = True  # False: it was on its way
 
 
 @stored("intent")
 class Intent(msgspec.Struct, array_like=True, gc=False):
     """An operation that is under way (design 7). Key: operation id. After a crash it is run again from its start; steps in
-    `journal` are not done again but answered from it."""
+    `journal` are not done again but answered from it (journal.py)."""
 
     origin: str  # request, task or timer
     name: str  # method, task or timer name
@@ -33,11 +36,12 @@ class Intent(msgspec.Struct, array_like=True, gc=False):
     journal: list[Journaled]
     waiter: str = ""  # of a delivery: the request (uid) or foreign step (memo key) that it is made for
     delivering: list[tuple[int, int]] = []  # (shard, number) of foreign steps that have deliveries under way
+    run: int = -1  # how often it had been run again when this was logged; -1: it has not begun yet
 
     def draft(self) -> Intent:
         return Intent(
             self.origin, self.name, self.args, self.now_ns, self.connection, self.hops, list(self.journal), self.waiter,
-            list(self.delivering),
+            list(self.delivering), self.run,
         )  # fmt: skip
 
 

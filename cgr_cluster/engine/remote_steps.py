@@ -124,7 +124,7 @@ class RemoteSteps:
 
     def _reply(self, message: m.StepRequest, result: bytes, error: str | None) -> None:
         delivering = self._deliveries.under_way(f"{message.op_id}#{message.number}")
-        reply = m.StepReply(message.op_id, message.number, self._engine.worker, result, error, delivering)
+        reply = m.StepReply(message.op_id, message.number, self._engine.worker, message.run, result, error, delivering)
         self._engine.outputs.append(m.ToWorker(message.from_worker, reply))
 
     def forget(self, message: m.Forget) -> None:
@@ -139,12 +139,12 @@ class RemoteSteps:
     def step_reply(self, reply: m.StepReply) -> None:
         operation = self._running.get(reply.op_id)
         sent = None if operation is None else operation.outstanding.get(reply.number)
-        if operation is None or not isinstance(sent, m.StepRequest):
-            return
+        if operation is None or not isinstance(sent, m.StepRequest) or sent.run != reply.run:
+            return  # not waited for, or the answer to a run that a crash has ended
         if reply.delivering:
             operation.delivering.append((sent.shard, reply.number))
         kind = STEPS[sent.step].result_type
-        outcome = operation.record(reply.number, sent.step, kind, reply.result, reply.error)
+        outcome = operation.record(sent, kind, reply.result, reply.error)
         self._runner.resolved(operation, reply.number, *outcome)
 
     def step_moved(self, moved: m.StepMoved) -> None:

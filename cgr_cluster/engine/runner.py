@@ -2,8 +2,8 @@
 
 Theory of operation. An operation is a generator of commands. A step on an own shard runs at once; a step on another
 worker's shard is sent. Before an operation waits with something done or on its way, its *intent* (how it began and the
-results so far) goes into the group. After a restart it is run again from its start and answered from that journal, so it
-takes the same way.
+results so far) goes into the group. After a restart it is run again from its start and answered from that journal
+(journal.py).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from cgr_cluster.engine.delivered import delivered
 from cgr_cluster.engine.deliveries import Deliveries
 from cgr_cluster.engine.domain import (
     BACKGROUND,
+    STEPS,
     TASKS,
     TIMERS,
     Call,
@@ -38,11 +39,12 @@ from cgr_cluster.engine.domain import (
     Sleep,
     Together,
 )
-from cgr_cluster.engine.operation import Running
+from cgr_cluster.engine.journal import Journal, Outcome
+from cgr_cluster.engine.operation import Called, Running
 from cgr_cluster.engine.owner import Owner
 from cgr_cluster.engine.part import BackgroundPart, Part
-from cgr_cluster.engine.placement import owner_of
-from cgr_cluster.engine.records import Timer
+from cgr_cluster.engine.placement import owner_of, owner_text
+from cgr_cluster.engine.records import Journaled, Timer
 from cgr_cluster.engine.remote_steps import MOVING_STEPS, RemoteSteps, internal_error
 from cgr_cluster.engine.shard import Shard
 from cgr_cluster.rpc.errors import ApiError
@@ -54,13 +56,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger("cgr_cluster.engine")
 
 
-EVERYWHERE = Owner("worker", "")
 MAX_HOPS = 8  # bound of chains of forwards, steps and method calls (design 7)
 METHOD = "method:"  # in a journal: a method called
 SIGNAL = "signal"  # in a journal: waited for one
 OPERATION = "operation:"  # in `reply_to`: the operation of this engine that waits for the answer
 
-Outcome = tuple[Any, "ApiError | None"]
 _NOTHING: Outcome = (None, None)
 
 
@@ -111,8 +111,7 @@ class Runner:
         operation.dirty = True
         operation.resumed = True
         operation.missed_signals = True
-        operation.intent_length = len(intent.journal)
-        operation.replay = {entry.number: entry for entry in intent.journal}
+        operation.journal = Journal(intent.run + 1, intent.journal)
         operation.waiter = intent.waiter
         operation.delivering = list(intent.delivering)
         if intent.waiter:
@@ -250,8 +249,7 @@ class Runner:
     def _wait(self, operation: Running) -> None:
         """The operation stops here for now. What it has done must be known to whoever runs it again."""
         operation.waiting_since_ns = self.engine.now_ns
-        if operation.dirty and operation.intent_length != len(operation.journal):
-            operation.intent_length = len(operation.journal)
+        if operation.dirty and operation.journal.has_grown:
             self.engine.change(operation.home, "intent", operation.uid, operation.intent())
 
     def resolved(self, operation: Running, number: int, result: Any, error: ApiError | None) -> None:
@@ -281,7 +279,9 @@ class Runner:
             body = error.text.encode() if error is not None else engine.encode(result)
         elif error is not None:
             logger.warning("%s %s (%s) ended with %s", operation.origin, operation.name, operation.uid, error.text)
-        if operation.intent_length >= 0:
+        if operation.journal.known:
+            self._leave_done(operation)
+        if operation.journal.is_logged:
             engine.change(operation.home, "intent", operation.uid, None)
         if operation.changes and operation.dirty:
             engine.put_done(operation.home, operation.uid, body, error is not None, operation.owner)
@@ -301,7 +301,7 @@ class Runner:
         self._release(operation, "")
         engine = self.engine
         for shard_number, number in operation.delivering:
-            waits = operation.next_number()
+            waits = operation.journal.next_number()
             if shard_number in engine.shards:  # by now
                 operation.outstanding[waits] = "deliveries"
                 made = partial(self.resolved, operation, waits, None, None)
@@ -338,7 +338,7 @@ class Runner:
         body = internal_error(operation.uid)
 
         def work() -> None:
-            if operation.intent_length >= 0:
+            if operation.journal.is_logged:
                 engine.change(operation.home, "intent", operation.uid, None)
             if operation.changes:
                 engine.put_done(operation.home, operation.uid, body, True, operation.owner)
@@ -351,14 +351,47 @@ class Runner:
 
     # --- commands -----------------------------------------------------------------------------------------------
 
-    def _call(self, operation: Running, call: Call) -> Outcome | None:
-        """Run a step here, or send it to its owner (None: the result comes later)."""
-        number = operation.counter = operation.counter + 1
-        if operation.replay:
-            outcome = operation.recall(number, call.step.name, call.step.result_type)
-            if outcome is not None:
-                return outcome
+    def _call(self, operation: Running, call: Call, slot: int = -1) -> Outcome | None:
+        """Run a step here, or send it to its owner (None: the result comes later, for this place of several)."""
+        journal, step = operation.journal, call.step
+        if journal.known:
+            entry = journal.find(step.name, owner_text(call.owner), call.args, not step.idempotent)
+            if entry is not None:
+                return self._known(operation, call, entry, slot)
+        number = journal.next_number()
+        if slot >= 0:
+            operation.slots[number] = slot
         return self._do(operation, call, number)
+
+    def _known(self, operation: Running, call: Call, entry: Journaled, slot: int) -> Outcome | None:
+        """A step that an earlier run has done, or sent: under the number that its owner knows it by."""
+        step = call.step
+        if entry.done:
+            if not step.idempotent:
+                self._to_forget(operation, call.owner, entry.number)
+            return operation.journal.recall(entry, step.result_type)
+        if slot >= 0:
+            operation.slots[entry.number] = slot
+        return self._do(operation, call, entry.number)
+
+    def _to_forget(self, operation: Running, owner: Owner, number: int) -> None:
+        place = self.engine.locate(owner)
+        if place not in self.engine.shards:
+            operation.remote.append((place, number))
+
+    def _leave_done(self, operation: Running) -> None:
+        """The operation ends without having asked for all that an earlier run of it had done, since reference data have
+        changed between the two. It stays done; an operator is told."""
+        for entry in operation.journal.known.values():
+            step, owner = STEPS.get(entry.step), owner_of(entry.owner)
+            if owner is None or (step is not None and step.idempotent):
+                continue  # it has changed nothing, or is a called method, whose answer goes by itself
+            self._to_forget(operation, owner, entry.number)
+            logger.warning(
+                "%s %s (%s) went another way when it was run again: %s at %s %s before, and stays so",
+                operation.origin, operation.name, operation.uid, entry.step, entry.owner,
+                "was done" if entry.done else "had been asked for",
+            )  # fmt: skip
 
     def _do(self, operation: Running, call: Call, number: int) -> Outcome | None:
         engine = self.engine
@@ -393,11 +426,11 @@ class Runner:
         try:
             result = step.function(part, *call.args)
         except ApiError as error:
-            operation.journal.append((number, step.name, None, error.text))
+            operation.journal.note(number, step.name, owner_text(owner), call.args, None, error.text)
             return None, error
         if engine.keep(part, shard):
             operation.dirty = True
-        operation.journal.append((number, step.name, result, None))
+        operation.journal.note(number, step.name, owner_text(owner), call.args, result, None)
         if engine.generation is not before:
             operation.generation = engine.generation
             reached = engine.generation.number
@@ -418,7 +451,9 @@ class Runner:
         operation.dirty = True
         operation.remote.append((place, number))
         operation.delivering.append((place, number))  # it may have left some behind; asking costs nothing
-        return operation.record(number, call.step.name, call.step.result_type, memo.result, memo.error)
+        result = None if memo.error is not None else unpack(call.step.result_type, memo.result)
+        operation.journal.note(number, call.step.name, owner_text(call.owner), call.args, result, memo.error)
+        return result, None if memo.error is None else ApiError(memo.error)
 
     def _do_now(self, operation: Running, call: Call, number: int) -> None:
         """A step that waited for a move to end: its owner may be elsewhere by now."""
@@ -441,33 +476,37 @@ class Runner:
         if isinstance(command, Together):
             operation.collect(len(command.calls), False)
             for place, call in enumerate(command.calls):
-                operation.slots[operation.counter + 1] = place
-                outcome = self._call(operation, call)
+                outcome = self._call(operation, call, place)
                 if outcome is not None:
                     operation.fill(place, *outcome)
             return
         workers = sorted(set(self.engine.shard_map))
         operation.collect(len(workers), True)
+        step, journal = command.step, operation.journal
         for place, worker in enumerate(workers):
-            number = operation.next_number()
-            operation.slots[number] = place
-            outcome = operation.recall(number, command.step.name, command.step.result_type)
-            if outcome is None and worker == self.engine.worker:
-                outcome = self._call_all_shards(operation, command, number)
-            if outcome is None:
-                outcome = self._send(operation, Call(command.step, EVERYWHERE, command.args), number, -1, worker)
+            owner = Owner("worker", f"{worker} of {len(workers)}")
+            entry = journal.find(step.name, owner_text(owner), command.args, False) if journal.known else None
+            if entry is not None:
+                outcome = journal.recall(entry, step.result_type)
+            else:
+                number = journal.next_number()
+                operation.slots[number] = place
+                if worker == self.engine.worker:
+                    outcome = self._call_all_shards(operation, command, number, owner)
+                else:
+                    outcome = self._send(operation, Call(step, owner, command.args), number, -1, worker)
             if outcome is not None:
                 operation.fill(place, *outcome)
 
-    def _call_all_shards(self, operation: Running, command: Everywhere, number: int) -> Outcome:
+    def _call_all_shards(self, operation: Running, command: Everywhere, number: int, owner: Owner) -> Outcome:
         part = Part(self.engine, None, f"{operation.uid}/{number}", operation.now_ns, operation.generation, "", None)
         name = command.step.name
         try:
             result = command.step.function(part, *command.args)
         except ApiError as error:
-            operation.journal.append((number, name, None, error.text))
+            operation.journal.note(number, name, owner_text(owner), command.args, None, error.text)
             return None, error
-        operation.journal.append((number, name, result, None))
+        operation.journal.note(number, name, owner_text(owner), command.args, result, None)
         return result, None
 
     def _send(self, operation: Running, call: Call, number: int, shard_number: int, worker: int) -> Outcome | None:
@@ -488,11 +527,13 @@ class Runner:
             operation.hops + 1,
             self.engine.worker,
             worker,
+            operation.now_ns + operation.journal.run,
         )
         operation.outstanding[number] = message
         if not step.idempotent:
             operation.dirty = True
             operation.remote.append((shard_number, number))
+            operation.journal.sent(number, step.name, owner_text(call.owner), message.args)
         self.engine.outputs.append(m.ToWorker(worker, message))
         return None
 
@@ -538,20 +579,22 @@ class Runner:
         return False
 
     def _outside(self, operation: Running, command: Outside) -> Outcome | None:
-        number = operation.next_number()
         name = "outside:" + command.name
-        outcome = operation.recall(number, name, command.returns)
-        if outcome is None:
-            operation.outstanding[number] = name
-            self.engine.outputs.append(m.OutsideCall(operation.uid, number, command.name, command.args))
-        return outcome
+        journal = operation.journal
+        entry = journal.find(name, "", None, False) if journal.known else None
+        if entry is not None:
+            return journal.recall(entry, command.returns)
+        number = journal.next_number()
+        operation.outstanding[number] = name
+        self.engine.outputs.append(m.OutsideCall(operation.uid, number, command.name, command.args))
+        return None
 
     def outside_result(self, message: m.OutsideResult) -> None:
         operation = self.running.get(message.op_id)
         waited = None if operation is None else operation.outstanding.get(message.number)
         if operation is None or not isinstance(waited, str):
             return
-        operation.journal.append((message.number, waited, message.result, message.error))
+        operation.journal.note(message.number, waited, "", None, message.result, message.error)
         error = None if message.error is None else ApiError(message.error)
         self.resolved(operation, message.number, message.result, error)
 
@@ -560,11 +603,7 @@ class Runner:
         is run again, so that what was executed is answered from its record (`Done`). The method may need what the
         operation holds, so that goes first."""
         self._release(operation, "")
-        number = operation.next_number()
-        outcome = operation.recall(number, METHOD + command.method)
-        if outcome is not None:
-            return outcome
-        engine = self.engine
+        engine, journal, name = self.engine, operation.journal, METHOD + command.method
         hops = max(operation.hops, command.hops)
         if hops >= MAX_HOPS:
             logger.error(
@@ -573,10 +612,18 @@ class Runner:
             return None, ApiError("SERVER_ERROR: too many hops")
         try:
             method = engine.registry.find(command.method)
+            whose = owner_text(method.owner.owner(command.params, engine.generation.default_tenant))
         except ApiError as error:
             return None, error
-        operation.outstanding[number] = METHOD + command.method
-        operation.dirty = operation.dirty or method.changes
+        once = bool(method.changes and whose)
+        entry = journal.find(name, whose, command.params, once) if journal.known else None
+        if entry is not None and entry.done:
+            return journal.recall(entry, Any)
+        number = journal.next_number() if entry is None else entry.number
+        operation.outstanding[number] = Called(name, whose, command.params)
+        if method.changes:
+            operation.dirty = True
+            journal.sent(number, name, whose, command.params)
         request = m.Request(
             f"{operation.uid}?{number}", command.method, command.params, f"{OPERATION}{number}:{operation.uid}", None,
             operation.connection, hops + 1,
@@ -590,38 +637,41 @@ class Runner:
         number = int(number_text)
         operation = self.running.get(uid)
         waited = None if operation is None else operation.outstanding.get(number)
-        if operation is None or not isinstance(waited, str):
+        if operation is None or not isinstance(waited, Called):
             return
         error = body.decode() if failed else None
         result = None if failed else msgspec.json.decode(body)
-        operation.journal.append((number, waited, result, error))
+        operation.journal.note(number, waited.name, waited.owner, waited.params, result, error)
         self.resolved(operation, number, result, None if error is None else ApiError(error))
 
     def _sleep(self, operation: Running, ns: int) -> Outcome | None:
-        number = operation.next_number()
-        outcome = operation.recall(number, "sleep")
-        if outcome is None:
-            operation.outstanding[number] = "sleep"
-            heapq.heappush(self.sleepers, (self.engine.now_ns + ns, operation.uid, number))
-        return outcome
+        journal = operation.journal
+        entry = journal.find("sleep", "", None, False) if journal.known else None
+        if entry is not None:
+            return journal.recall(entry, Any)
+        number = journal.next_number()
+        operation.outstanding[number] = "sleep"
+        heapq.heappush(self.sleepers, (self.engine.now_ns + ns, operation.uid, number))
+        return None
 
     def wake_sleepers(self) -> None:
         while self.sleepers and self.sleepers[0][0] <= self.engine.now_ns:
             _, uid, number = heapq.heappop(self.sleepers)
             operation = self.running.get(uid)
             if operation is not None and number in operation.outstanding:
-                operation.journal.append((number, "sleep", None, None))
+                operation.journal.note(number, "sleep", "", None, None, None)
                 self.resolved(operation, number, None, None)
 
     def _await_signal(self, operation: Running, text: str) -> Outcome | None:
         """An operation that runs again may have missed its signal, so the first wait is for nothing."""
-        number = operation.next_number()
-        outcome = operation.recall(number, SIGNAL)
-        if outcome is not None:
-            return outcome
+        journal = operation.journal
+        entry = journal.find(SIGNAL, "", None, False) if journal.known else None
+        if entry is not None:
+            return journal.recall(entry, Any)
+        number = journal.next_number()
         if operation.missed_signals:
             operation.missed_signals = False
-            operation.journal.append((number, SIGNAL, None, None))
+            journal.note(number, SIGNAL, "", None, None, None)
             return _NOTHING
         operation.outstanding[number] = f"{SIGNAL} {text}"
         self._awaited.setdefault(text, []).append((operation.uid, number))
@@ -635,5 +685,5 @@ class Runner:
     def _signalled(self, uid: str, number: int) -> None:
         operation = self.running.get(uid)
         if operation is not None and number in operation.outstanding:
-            operation.journal.append((number, SIGNAL, None, None))
+            operation.journal.note(number, SIGNAL, "", None, None, None)
             self.resolved(operation, number, None, None)

@@ -82,7 +82,9 @@ def flaws(node: Node) -> list[str]:
     return found
 
 
-class _Errors(logging.Handler):
+class Errors(logging.Handler):
+    """Lines of errors in the log."""
+
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
         self.lines: list[str] = []
@@ -121,7 +123,7 @@ def crash_everywhere(
     expected_money = money_nano(calm)
     expected_cdrs = sorted(cdr.key for cdr in cdrs(calm))
     wrong = []
-    errors = _Errors()
+    errors = Errors()
     logging.getLogger("cgr_cluster").addHandler(errors)
     try:
         for at in range(1, events + 1):

@@ -278,6 +278,38 @@ def do_loop(op: Operation, params: Any) -> Steps[Any]:
     return (yield invoke("Toy.Loop", msgspec.json.encode(params)))
 
 
+@reference("route")
+class Route(msgspec.Struct, frozen=True, gc=False):
+    """What `Toy.Travel` does: `name` give, `?name` look, `!name` give by a method, `a+b` give at once, `*` count all,
+    `=text` have the text for itself."""
+
+    stops: list[str]
+    coins: int
+
+
+def do_travel(op: Operation, params: Any) -> Steps[list[Any]]:
+    """Pay a coin, then go where the reference data say. Answers how that was, and what each stop came to."""
+    yield take.at(owner(params["purse"]), params["purse"], 1)
+    route: Route = op.generation.get("route", "all")
+    came_to: list[Any] = []
+    for stop in route.stops:
+        if stop == "*":
+            counted = yield everywhere(count)
+            came_to.append(all(isinstance(part, dict) for part in counted))
+        elif stop[0] == "=":
+            yield exclusive(stop)
+            came_to.append(True)
+        elif stop[0] == "?":
+            came_to.append((yield wage_at.at(owner(stop[1:]))) == 0)
+        elif stop[0] == "!":
+            raised = yield invoke("Toy.Give", msgspec.json.encode({"purse": stop[1:], "coins": route.coins}))
+            came_to.append(isinstance(raised, int))
+        else:
+            raised = yield together([give.at(owner(name), name, route.coins) for name in stop.split("+")])
+            came_to.append(all(isinstance(coins, int) for coins in raised))
+    return [route.stops, came_to]
+
+
 def do_break(op: Operation, params: Any) -> Steps[None]:
     yield give.at(owner(params["purse"]), params["purse"], 1000)
     raise ZeroDivisionError("on purpose")
@@ -296,7 +328,7 @@ def registry() -> Registry:
         ("GetWage", do_get_wage, ANY, False), ("Pay", do_pay, LEADER_RULE, True), ("Deposit", do_deposit, PurseRule(), True),
         ("Ask", do_ask, ANY, True), ("Wages", do_wages, ANY, False), ("Break", do_break, PurseRule(), True), ("Order", do_order, ANY, True),
         ("Loop", do_loop, PurseRule(), True), ("Lend", do_lend, PurseRule(), True), ("Freeze", do_freeze, PurseRule(), True),
-        ("Court", do_court, PurseRule(), True), ("Celebrate", do_celebrate, PurseRule(), True), ("CelebrateAt", do_celebrate_at, PurseRule(), True),
+        ("Travel", do_travel, PurseRule(), True), ("Court", do_court, PurseRule(), True), ("Celebrate", do_celebrate, PurseRule(), True), ("CelebrateAt", do_celebrate_at, PurseRule(), True),
     ):  # fmt: skip
         orchestrates = handler.__code__.co_flags & 0x20 != 0
         found.add(Method(f"Toy.{name}", handler, Any, rule, changes, None, orchestrates))

@@ -1,0 +1,122 @@
+"""The journal of an operation: what it has done, for when it must be run again (design 7).
+
+Theory of operation. Every result that an operation is given is noted here; an intent that is logged says them all, and what
+is on its way besides. After a crash the operation runs again from its start and is answered from the intent (`find`). Mostly
+it takes the same way. But it sees the newest reference data, so it may ask for something else than before. Therefore a result
+belongs to a step at an owner with its arguments, not to a place in the order:
+
+1. the same step, at the same owner, with the same arguments: its result, wherever in the order it is asked for;
+2. a step that changes something, at the same owner, with other arguments: the result of the one that was done there (the
+   first that is left). It has had its effect, as it was begun; it is not done once more in another form;
+3. anything else has not been done: it is done now, as a new step.
+
+What is never asked for stays done; the operation's end logs it. A step keeps the number under which it was sent, so that its
+owner knows it again by its `Memo`; new steps get numbers that nothing from before has.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Any
+
+from cgr_cluster.engine.codec import pack, unpack
+from cgr_cluster.engine.records import Journaled
+from cgr_cluster.rpc.errors import ApiError
+
+_DIGEST_BYTES = 8
+
+Outcome = tuple[Any, "ApiError | None"]
+Noted = tuple[int, str, str, Any, Any, "str | None", bool]  # number, step, owner, arguments, result, error, done
+
+
+def digest(args: Any) -> bytes:
+    """Tells the arguments of a step from others. Packed ones are taken as they are; None: they tell nothing."""
+    if args is None:
+        return b""
+    return blake2b(args if type(args) is bytes else pack(list(args)), digest_size=_DIGEST_BYTES).digest()
+
+
+class Journal:
+    """Of one run of an operation (`run`: how many there were before). `known`: what the intent says of these."""
+
+    __slots__ = ("_done", "_last", "_logged", "_packed", "_sent", "_taken", "known", "run")
+
+    def __init__(self, run: int = 0, known: list[Journaled] | None = None) -> None:
+        self.run = run
+        self.known = {} if known is None else {entry.number: entry for entry in known}  # not asked for yet
+        self._taken = frozenset(self.known)  # numbers
+        self._last = 0  # number
+        self._done: list[Noted | Journaled] = []
+        self._packed = 0  # so many of them are Journaled
+        self._sent: dict[int, Noted | Journaled] = {}  # on their way, by number
+        self._logged = -1 if known is None else 0  # what `_told` was in the last intent
+
+    def next_number(self) -> int:
+        self._last += 1
+        while self._last in self._taken:
+            self._last += 1
+        return self._last
+
+    def sent(self, number: int, step: str, owner: str, args: bytes) -> None:
+        """A step that changes something leaves for its owner."""
+        if number not in self._sent:
+            self._sent[number] = number, step, owner, args, None, None, False
+
+    def note(self, number: int, step: str, owner: str, args: Any, result: Any, error: str | None) -> None:
+        """A step has been done. `args`: as for `digest`."""
+        if self._sent:
+            self._sent.pop(number, None)
+        self._done.append((number, step, owner, args, result, error, True))
+
+    def find(self, step: str, owner: str, args: Any, changes: bool) -> Journaled | None:
+        """What is known of a step from an earlier run, by the rules above; None: it is a new one."""
+        asked = digest(args)
+        found: Journaled | None = None
+        for entry in self.known.values():
+            if entry.step == step and entry.owner == owner:
+                if entry.asked == asked:
+                    found = entry
+                    break
+                found = found or (entry if changes else None)
+        if found is not None:
+            del self.known[found.number]
+            self._last = max(self._last, found.number)
+            if not found.done:
+                self._sent[found.number] = found
+        return found
+
+    def recall(self, entry: Journaled, kind: Any) -> Outcome:
+        """Take an entry that was found and done into this run. Answers its result (of type `kind`), or its error."""
+        self._done.append(entry)
+        if entry.error is not None:
+            return None, ApiError(entry.error)
+        return unpack(kind, entry.result), None
+
+    @property
+    def is_logged(self) -> bool:
+        return self._logged >= 0
+
+    @property
+    def has_grown(self) -> bool:
+        """Whether there is more to log than the last intent said."""
+        return self._logged != self._told
+
+    @property
+    def _told(self) -> int:
+        return len(self._done) + self._last  # both only grow
+
+    def entries(self) -> list[Journaled]:
+        """What an intent says: what has been done in this run, what is on its way, and what is still known from before."""
+        done = self._done
+        for place in range(self._packed, len(done)):
+            done[place] = _journaled(done[place])
+        self._packed = len(done)
+        self._logged = self._told
+        return [*map(_journaled, (*done, *self._sent.values())), *self.known.values()]
+
+
+def _journaled(noted: Noted | Journaled) -> Journaled:
+    if not isinstance(noted, tuple):
+        return noted
+    number, step, owner, args, result, error, done = noted
+    return Journaled(number, step, pack(result) if done and error is None else b"", error, owner, digest(args), done)
