@@ -14,6 +14,7 @@ service("ApierV2", alias_of="APIerSv2")
 
 MODULES = (
     "cgr_cluster.rpc.platform_api",
+    "cgr_cluster.rpc.process_api",
     "cgr_cluster.rating.api",
     "cgr_cluster.tariffs.api",
     "cgr_cluster.tariffs.tp_api",

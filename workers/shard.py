@@ -39,6 +39,7 @@ from cgr_cluster.log.format import encode_body, seal
 from cgr_cluster.node.deck_files import AT_ONCE, DeckFolder
 from cgr_cluster.node.deck_loader import LoaderProcesses
 from cgr_cluster.node.outside import NETWORK, OUTSIDE
+from cgr_cluster.node.process_end import END
 from cgr_cluster.readers.scans import node_started
 from cgr_cluster.rpc.decode import decode_params
 from cgr_cluster.rpc.encode import encode_result
@@ -278,7 +279,7 @@ class ShardProcess:
             return
         work = self._decks.work(self.engine, call.name, call.args)
         if work is None:
-            function = OUTSIDE.get(call.name)
+            function = OUTSIDE.get(call.name) or END.get(call.name)
             if function is None:
                 self._give(m.OutsideResult(call.op_id, call.number, None, f"SERVER_ERROR: nobody does {call.name}"))
                 return

@@ -340,7 +340,7 @@ def parse(arguments: list[str] | None = None) -> NodeOptions:
         parser.error("--ephemeral has a fixed configuration; leave out --config")
     config = settings.ephemeral() if chosen.ephemeral else settings.installed(chosen.config)
     check_consistency(config, chosen.config)
-    own = cluster.cluster_settings({**cluster.DEFAULTS, **config.pop("cluster", {})})
+    own = cluster.cluster_settings({**cluster.DEFAULTS, **config.get("cluster", {})})
     data_dir = os.path.abspath(chosen.data_dir or own.data_dir)
     if chosen.ephemeral:
         data_dir = tempfile.mkdtemp(prefix="cgr-cluster-")

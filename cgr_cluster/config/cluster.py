@@ -1,6 +1,7 @@
 """Section `cluster` of the configuration: what is this system's own, with no counterpart in CGRateS.
 
-It is read at a process's start, not at run time, and is no part of what ConfigSv1 answers.
+It is read at a process's start, not at run time, and is no part of what ConfigSv1 answers. Without the section (`--ephemeral`)
+its switches are off.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ DEFAULTS: dict[str, Any] = {
     "fold_log_bytes": 256 * MIB,
     "short_lived": "10m",
     "ip_ranges": True,
+    "allow_panic": False,
+    "allow_shutdown": False,
 }
 
 

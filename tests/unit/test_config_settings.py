@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from cgr_cluster.config import cluster, settings
+from cgr_cluster.node.node import Node
 from workers.supervisor import parse
 
 ROOT = Path(__file__).parents[2]
@@ -82,7 +83,10 @@ def test_own_section_reaches_the_processes(tmp_path: Path) -> None:
     by_file = parse(["--config", str(file)])
     assert (by_file.workers, by_file.data_dir) == (3, "/srv/x")
     assert (by_file.cluster.fold_interval_ns, by_file.cluster.low_disk_bytes) == (5 * 10**9, 7)
-    assert "cluster" not in by_file.config  # no part of what ConfigSv1 answers
+    node = Node(1, by_file.config)
+    assert node.workers[0].engine.generation.config("cluster")["ip_ranges"] is True  # workers read its switches
+    assert node.call("ConfigSv1.GetConfig", {"Section": "cluster"})["error"] == "Invalid section"
+    assert "cluster" not in node.call("ConfigSv1.GetConfig", {})["result"]
     by_hand = parse(["--config", str(file), "--workers", "2", "--data-dir", str(tmp_path)])
     assert (by_hand.workers, by_hand.data_dir) == (2, str(tmp_path))
     for options in (by_file, by_hand):
