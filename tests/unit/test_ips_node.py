@@ -221,9 +221,9 @@ def test_an_allocation_is_renewed_and_ends_by_itself(node: Node) -> None:
 def test_how_long_an_allocation_lasts(node: Node, of_profile: int, of_event: Any, lasts_ns: int | None) -> None:
     profile(node, "I", pool("P", "10.0.0.1/32"), TTL=of_profile)
     allocate(node, "a", **({} if of_event is None else {"*ipTTL": of_event}))
-    node.advance((lasts_ns or 1000 * HOUR) - 1)
+    node.advance((lasts_ns or 1000 * HOUR) - S)
     assert held(node, "I") == {"a": "10.0.0.1"}
-    node.advance(1)
+    node.advance(2 * S)
     assert held(node, "I") == ({} if lasts_ns else {"a": "10.0.0.1"})
     assert error(node, "IPsV1.AllocateIP", **call("b", **{"*ipTTL": "soon"})) == 'time: invalid duration "soon"'
 
