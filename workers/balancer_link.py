@@ -51,6 +51,8 @@ class BalancerLink:
         self._told_taken = 0
         self._acked = 0
         self._items: list[wire.AnswerItem] = []
+        self._welcome = False  # the balancer, or one before it, has answered the greeting
+        self._untold: list[wire.Tell] = []
         self._tenant = ""
         self._greet_regularly()
 
@@ -78,7 +80,13 @@ class BalancerLink:
         self._items.append(wire.AnswerItem(output.uid, output.failed, output.body))
 
     def tell(self, output: m.Tell) -> None:
-        self._send(wire.Tell(output.connection, output.method, output.params))
+        """A call to a client. What is due as soon as this worker has started waits for the link: its clients are connected
+        to the balancer all the time."""
+        message = wire.Tell(output.connection, output.method, output.params)
+        if self._welcome:
+            self._send(message)
+        else:
+            self._untold.append(message)
 
     def flush(self) -> None:
         """Send the answers that were given, and the credits of the batches that were read."""
@@ -135,5 +143,9 @@ class BalancerLink:
             if message.version != wire.VERSION:
                 raise RuntimeError(f"the balancer speaks version {message.version}, this worker {wire.VERSION}")
             self._taken = self._told_taken = self._acked = 0
+            self._welcome = True
+            untold, self._untold = self._untold, []
+            for told in untold:
+                self._send(told)
         else:
             logger.warning("a client's reply %d that nobody waits for", message.number)

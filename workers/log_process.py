@@ -247,7 +247,10 @@ class LogProcess:
             service.low_disk = low
             if low:
                 reserve = "one segment in reserve" if not no_reserve else "nothing in reserve"
-                logger.error("disk low: %d bytes free, %s; workers take nothing new", service.free_bytes, reserve)
+                logger.error(
+                    "disk low: %d bytes free (low_disk_bytes is %d), %s; workers take nothing new",
+                    *(service.free_bytes, self._options.low_disk_bytes, reserve),
+                )
             else:
                 logger.info("disk has room again: %d bytes free", service.free_bytes)
         if self._spare is None and not has_spare and fits:

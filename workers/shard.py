@@ -93,6 +93,7 @@ class ShardProcess:
         self._caught_up = asyncio.Event()
         self._failed: str | None = None
         self.balancer: BalancerLink | None = None
+        self._untold: list[m.Tell] = []  # released before there was a link
         self._context: zmq.Context[Any]
 
     # --- start and stop ---------------------------------------------------------------------------------------
@@ -126,6 +127,9 @@ class ShardProcess:
         await self._catch_up()
         self._schedule()
         self.balancer = BalancerLink(context, self.options, self.incarnation, self.engine, self._give)
+        for output in self._untold:
+            self.balancer.tell(output)
+        self._untold.clear()
         self._serving = True
         if self.engine.shard_map[0] == self.number and not self.options.restarted:
             self._start_services()
@@ -271,6 +275,8 @@ class ShardProcess:
                 self._ask_outside(output)
             elif self.balancer is not None:
                 self.balancer.tell(output)
+            else:
+                self._untold.append(output)
         for worker, messages in to_workers.items():
             self._outlets[worker].send(mesh_wire.encode(messages))
 
