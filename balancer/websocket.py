@@ -5,6 +5,7 @@ The protocol itself is the `websockets` library's, without its I/O. The Origin h
 
 from __future__ import annotations
 
+import logging
 import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 
     from balancer.http import HttpConnection
 
+_logger = logging.getLogger("cgr_cluster.websocket")
+_logger.setLevel(logging.WARNING)  # no line for each connection
+# What the library reads of a handshake. With other bytes than ASCII in it, some versions of it fail unexpectedly.
+_HANDSHAKE = ("connection", "upgrade", "sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions",
+              "sec-websocket-protocol")  # fmt: skip
 _DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 
 
@@ -30,7 +36,7 @@ class WebSocket:
 
     def __init__(self, connection: HttpConnection) -> None:
         self._connection = connection
-        self._protocol = ServerProtocol(max_size=MAX_DOCUMENT)
+        self._protocol = ServerProtocol(max_size=MAX_DOCUMENT, logger=_logger)
         self._stream: DocumentStream[Envelope] = DocumentStream(decode_usual, decode_envelope)
         self._answers: list[bytes] = []
 
@@ -45,11 +51,14 @@ class WebSocket:
         self._connection.turn.schedule()
 
     def _handshake(self, request: Request) -> None:
-        if request.headers.get("Origin") is None:
+        headers = [(name.lower(), value) for name, value in request.headers.raw_items()]
+        origins = sum(name == "origin" for name, _ in headers)
+        if not origins:
             self._protocol.send_response(self._protocol.reject(HTTPStatus.FORBIDDEN, "Forbidden\n"))
             return
-        response = self._protocol.accept(request)
-        if response.status_code != 101:
+        readable = origins == 1 and all(value.isascii() for name, value in headers if name in _HANDSHAKE)
+        response = self._protocol.accept(request) if readable else None
+        if response is None or response.status_code != 101:
             response = self._protocol.reject(HTTPStatus.BAD_REQUEST, "not websocket protocol\n")
         self._protocol.send_response(response)
 

@@ -297,12 +297,16 @@ def test_basic_auth() -> None:
 # --- WebSocket ----------------------------------------------------------------------------------------------------
 
 
-def websocket(rig: Rig, origin: bytes = b"Origin: http://ui\r\n") -> socket.socket:
+ORIGIN = b"Origin: http://ui\r\n"
+HANDSHAKE = (
+    b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n%b"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n" % ORIGIN
+)
+
+
+def websocket(rig: Rig, origin: bytes = ORIGIN) -> socket.socket:
     sock = rig.connect(rig.http)
-    sock.sendall(
-        b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n%b"
-        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n" % origin
-    )
+    sock.sendall(HANDSHAKE.replace(ORIGIN, origin))
     return sock
 
 
@@ -330,6 +334,24 @@ def test_websocket(rig: Rig) -> None:
 def test_websocket_needs_an_origin(rig: Rig) -> None:
     with websocket(rig, b"") as sock:
         assert sock.recv(1000).startswith(b"HTTP/1.1 403 ")
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        (b"Origin: http://ui\r\n", b"Origin: a\r\nOrigin: b\r\n"),
+        (b"websocket\r\n", b"websocket\xff\r\n"),
+        (b"dGhl", b"d\xffhl"),
+        (b"Version: 13", b"Version: 1\xff3"),
+        (b"Origin:", b"Sec-WebSocket-Protocol: \xff,a\r\nOrigin:"),
+        (b"Origin:", b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin:"),
+        (b"Origin:", b"Sec-WebSocket-Version: 13\r\nOrigin:"),
+    ],
+)
+def test_a_handshake_that_is_none_is_refused(rig: Rig, good: bytes, bad: bytes) -> None:
+    with rig.connect(rig.http) as sock:
+        sock.sendall(HANDSHAKE.replace(good, bad))
+        assert read_all(sock).startswith(b"HTTP/1.1 400 ")
 
 
 # --- two-way JSON -------------------------------------------------------------------------------------------------

@@ -34,8 +34,13 @@ def duration(text: str) -> int:
     return round(sum(float(number) * SECONDS[unit] for number, unit in pairs) * NS)
 
 
+def moment(text: str) -> datetime:
+    """Of RFC 3339. Python 3.10 reads fractions of 3 or 6 digits only."""
+    return datetime.fromisoformat(re.sub(r"\.\d+", lambda part: part[0].ljust(7, "0"), text.replace("Z", "+00:00")))
+
+
 def time(text: str) -> Time:
-    at = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    at = moment(text)
     offset = at.utcoffset() or timedelta()
     unix = (at - datetime.fromisoformat("1970-01-01T00:00:00+00:00")) // timedelta(microseconds=1)
     return unix * 1000, int(offset.total_seconds())

@@ -108,7 +108,7 @@ def text_of(at: datetime) -> str:
 
 
 def call(random: Random) -> dict[str, Any]:
-    start = datetime.fromisoformat(some_time(random).replace("Z", "+00:00"))
+    start = naive_rating.moment(some_time(random))
     usage_us = random.choice([random.randint(1, 400), random.randint(1, 20), random.randint(1, 50 * 3600)]) * 10**6
     usage_us += random.choice([0, 0, 0, random.randrange(10**6)])
     end = start + timedelta(microseconds=usage_us)
