@@ -31,6 +31,7 @@ MODULES = (
     "cgr_cluster.ips.api",
     "cgr_cluster.routes.api",
     "cgr_cluster.guardian.api",
+    "cgr_cluster.caches.api",
     "cgr_cluster.sessions.api",
     "cgr_cluster.cdrs.api",
     "cgr_cluster.exporters.api",

@@ -8,6 +8,7 @@ from cgr_cluster.actions.definitions import TPAction, V1TPAction, action_of
 from cgr_cluster.actions.execute import zone_of
 from cgr_cluster.actions.types import ActionGroup
 from cgr_cluster.actions.wire import action_input_json, action_json
+from cgr_cluster.caches.items import note_object
 from cgr_cluster.engine.domain import Part
 from cgr_cluster.rpc.errors import ApiError, not_found, require, server_error
 from cgr_cluster.rpc.owners import LEADER_RULE
@@ -72,6 +73,7 @@ def get_actions_v1(part: Part, params: str) -> list[dict[str, Any]]:
     group: ActionGroup | None = part.generation.get("actions", params)
     if group is None:
         raise server_error(not_found())
+    note_object(part, "actions", params)
     zone = zone_of(part.generation)
     return [action_input_json(action, part.now_ns, zone) for action in group.actions]
 

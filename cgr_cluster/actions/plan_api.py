@@ -13,6 +13,7 @@ from cgr_cluster.actions.scheduler import request_reload, zone_of
 from cgr_cluster.actions.types import ActionPlan, ActionTiming
 from cgr_cluster.actions.walk import over_shards
 from cgr_cluster.actions.wire import plan_json
+from cgr_cluster.caches.items import noted
 from cgr_cluster.engine.domain import Operation, Part, Steps, step, together
 from cgr_cluster.engine.owner import LEADER, Owner, account_owner
 from cgr_cluster.engine.placement import shard_owner
@@ -143,6 +144,8 @@ def get_action_plan(op: Operation, params: AttrGetActionPlan) -> Steps[list[dict
     plans = [action_plan(op.generation, plan_id) for plan_id in plan_ids]
     if not plans:
         raise not_found()
+    for plan in plans:
+        yield from noted(op, "action_plan", plan.id)
     accounts = yield from membership.members_of(plans)
     return [plan_json(plan, ids) for plan, ids in zip(plans, accounts, strict=True)]
 

@@ -8,6 +8,7 @@ from cgr_cluster.actions.attach import trigger_group
 from cgr_cluster.actions.definitions import trigger_with
 from cgr_cluster.actions.types import ActionTrigger, ActionTriggerGroup
 from cgr_cluster.actions.wire import trigger_json
+from cgr_cluster.caches.items import note_object
 from cgr_cluster.engine.domain import Part
 from cgr_cluster.rpc.errors import not_found, require
 from cgr_cluster.rpc.owners import LEADER_RULE
@@ -53,6 +54,8 @@ def get_action_triggers(part: Part, params: AttrGetActionTriggers) -> list[dict[
     found = [trigger for group_id in group_ids for trigger in trigger_group(part.generation, group_id).triggers]
     if not found:
         raise not_found()
+    for group_id in group_ids:
+        note_object(part, "action_trigger", group_id)
     return [trigger_json(trigger) for trigger in found]
 
 

@@ -10,6 +10,7 @@ from cgr_cluster.attributes.process import Processed, process_attributes, profil
 from cgr_cluster.attributes.selection import ATTRIBUTES, CompiledProfile
 from cgr_cluster.attributes.settings import attribute_settings
 from cgr_cluster.attributes.types import Attribute, AttributeProfile
+from cgr_cluster.caches.changes import spawn_changed
 from cgr_cluster.engine.domain import Operation, Part, Steps
 from cgr_cluster.events.event import CGREvent
 from cgr_cluster.events.rules import split_value
@@ -80,6 +81,7 @@ class ProfileParams(Params, go="engine.AttributeProfileWithAPIOpts"):
     Attributes: list[AttributeParams | None] | None = None
     Blocker: bool = False
     Weight: float = 0.0
+    APIOpts: dict[str, Any] | None = None
 
 
 class ExternalAttribute(Params, go="engine.ExternalAttribute"):
@@ -98,6 +100,7 @@ class ExternalProfileParams(Params, go="v2.AttributeWithAPIOpts"):
     Attributes: list[ExternalAttribute | None] | None = None
     Blocker: bool = False
     Weight: float = 0.0
+    APIOpts: dict[str, Any] | None = None
 
 
 @method("APIerSv1.SetAttributeProfile", owner=LEADER_RULE, changes=True)
@@ -151,6 +154,7 @@ def _store(part: Part, params: ProfileParams | ExternalProfileParams, attributes
     except ApiError as error:
         raise server_error(error) from error
     store_profile(part, ATTRIBUTES, profile)
+    spawn_changed(part, ATTRIBUTES.name, ATTRIBUTES.key(tenant, params.ID), params.APIOpts)
     return "OK"
 
 
@@ -172,5 +176,7 @@ def get_attribute_profile_count(part: Part, params: TenantWithOpts) -> int:
 @method("APIerSv1.RemoveAttributeProfile", owner=LEADER_RULE, changes=True)
 def remove_attribute_profile(part: Part, params: TenantIDWithOpts) -> str:
     require(params, "ID")
-    remove_profile(part, ATTRIBUTES, part.tenant(params.Tenant), params.ID)
+    tenant = part.tenant(params.Tenant)
+    remove_profile(part, ATTRIBUTES, tenant, params.ID)
+    spawn_changed(part, ATTRIBUTES.name, ATTRIBUTES.key(tenant, params.ID), params.APIOpts, removed=True)
     return "OK"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cgr_cluster.caches.changes import spawn_changed
 from cgr_cluster.chargers.runs import CHARGERS, charge_runs, matching_chargers
 from cgr_cluster.chargers.types import ChargerProfile
 from cgr_cluster.engine.domain import Operation, Part, Steps
@@ -38,6 +39,7 @@ class Charger(Params, go="v1.ChargerWithAPIOpts"):
     RunID: str = ""
     AttributeIDs: list[str] | None = None
     Weight: float = 0.0
+    APIOpts: dict[str, Any] | None = None
 
 
 # --- profiles ----------------------------------------------------------------------------------------------------
@@ -58,6 +60,7 @@ def set_charger_profile(part: Part, params: Charger) -> str:
         params.Weight,
     )
     store_profile(part, CHARGERS, profile)
+    spawn_changed(part, CHARGERS.name, CHARGERS.key(tenant, params.ID), params.APIOpts)
     return "OK"
 
 
@@ -74,7 +77,9 @@ def get_charger_profile_ids(part: Part, params: Paginator) -> list[str] | None:
 @method("APIerSv1.RemoveChargerProfile", owner=LEADER_RULE, changes=True)
 def remove_charger_profile(part: Part, params: TenantIDWithOpts) -> str:
     require(params, "ID")
-    remove_profile(part, CHARGERS, part.tenant(params.Tenant), params.ID)
+    tenant = part.tenant(params.Tenant)
+    remove_profile(part, CHARGERS, tenant, params.ID)
+    spawn_changed(part, CHARGERS.name, CHARGERS.key(tenant, params.ID), params.APIOpts, removed=True)
     return "OK"
 
 

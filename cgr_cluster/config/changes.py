@@ -76,7 +76,7 @@ def _merged(
     current: dict[str, Any], values: dict[str, Any], known: dict[str, Any], path: tuple[str, ...]
 ) -> dict[str, Any]:
     out = dict(current)
-    is_open = not known or path in OPEN_MAPS or path[:1] in OPEN_MAPS or path[-1] == "opts"
+    is_open = not known or path[:2] in OPEN_MAPS or path[:1] in OPEN_MAPS or path[-1] == "opts"
     for key, value in values.items():
         hidden = key in _HIDDEN_KEYS and "prefix_indexed_fields" in known
         if value is None or not (key in known or is_open or hidden):

@@ -117,7 +117,7 @@ def _merge(into: dict[str, Any], values: dict[str, Any], path: tuple[str, ...], 
         here = (*path, key)
         name = ".".join(here)
         unset = UNSET.get(path[0], ()) if len(path) == 1 else ()
-        if key not in into and key not in unset and path not in OPEN_MAPS and (path[0],) not in OPEN_MAPS:
+        if key not in into and key not in unset and path[:2] not in OPEN_MAPS and (path[0],) not in OPEN_MAPS:
             known = sorted({*into, *unset})
             raise ConfigError(f"{source}: unknown key {name}; [{'.'.join(path)}] has: {', '.join(known)}")
         old = into.get(key)

@@ -97,6 +97,16 @@ def passwords(name: str, value: Any) -> None:
             raise ValueError(f"{name}.{user} must be the password in base64") from None
 
 
+def partitions(name: str, value: Any) -> None:
+    """The partitions of the caches: how many items (0: none, -1: any number), and for how long."""
+    for partition, settings in value.items():
+        if not isinstance(settings, dict):
+            raise ValueError(f'{name}.{partition} = {settings!r}; a table such as {{"limit": -1}} is accepted')
+        whole(-1)(f"{name}.{partition}.limit", settings.get("limit", -1))
+        if settings.get("ttl"):
+            duration(f"{name}.{partition}.ttl", settings["ttl"])
+
+
 CHECKS: dict[tuple[str, str], Check] = {
     ("general", "default_tenant"): filled,
     ("general", "default_timezone"): zone,
@@ -110,6 +120,7 @@ CHECKS: dict[tuple[str, str], Check] = {
     ("cores", "caps"): whole(0),
     ("cores", "caps_strategy"): one_of("*busy", "*queue"),
     ("cores", "caps_stats_interval"): duration,
+    ("caches", "partitions"): partitions,
     ("rals", "max_computed_usage"): durations,
     ("rals", "fallback_depth"): whole(0),
     ("schedulers", "dynaprepaid_actionplans"): texts,

@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from cgr_cluster.caches.changes import spawn_changed
+from cgr_cluster.caches.items import note_object
 from cgr_cluster.engine.domain import GenerationView, Part
 from cgr_cluster.events.values import json_text
 from cgr_cluster.filters import index_api as index_api
@@ -40,6 +42,7 @@ class FilterParams(Params, go="engine.FilterWithAPIOpts"):
     ID: str = ""
     Rules: list[FilterRule] | None = None
     ActivationInterval: Interval | None = None
+    APIOpts: dict[str, Any] | None = None
 
 
 @method("APIerSv1.SetFilter", owner=LEADER_RULE, changes=True)
@@ -58,6 +61,7 @@ def set_filter(part: Part, params: FilterParams) -> str:
         raise server_error(error) from error
     unhide_changed(part, made)
     part.set_reference("filter", f"{tenant}:{params.ID}", made)
+    spawn_changed(part, "filter", f"{tenant}:{params.ID}", params.APIOpts)
     return "OK"
 
 
@@ -73,6 +77,7 @@ def get_filter(part: Part, params: TenantID) -> dict[str, Any]:
     found = part.generation.get("filter", f"{tenant}:{params.ID}")
     if found is None:
         raise not_found()
+    note_object(part, "filter", f"{tenant}:{params.ID}")
     return filter_json(found)
 
 
@@ -94,6 +99,7 @@ def remove_filter(part: Part, params: TenantIDWithOpts) -> str:
             f"cannot remove filter <{key}> because will broken the reference to following items: {json_text(users)}"
         )
     part.remove_reference("filter", key)
+    spawn_changed(part, "filter", key, params.APIOpts, removed=True)
     return "OK"
 
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from cgr_cluster.caches.items import note
+from cgr_cluster.caches.partitions import INDEXES
 from cgr_cluster.engine.domain import GenerationView, Part
 from cgr_cluster.filters import profiles
 from cgr_cluster.filters.index import key_text, profile_keys
+from cgr_cluster.filters.index_items import index_group
 from cgr_cluster.filters.inline import is_inline
 from cgr_cluster.filters.kinds import ITEM_TYPES, KINDS, WITH_CONTEXT, Profile, ProfileKind
 from cgr_cluster.filters.tenant_profiles import NO_CONTEXT, contexts_of, hidden_filters, profiles_of
@@ -92,6 +95,9 @@ def get_filter_indexes(part: Part, params: AttrGetFilterIndexes) -> list[str]:
     if not found:
         raise not_found()
     found.sort()
+    partition, group = INDEXES[params.ItemType].name, index_group(tenant, context)
+    for listed in found:
+        note(part, partition, f"{group}:{listed.rpartition(':')[0]}", group)
     start = max(params.Offset or 0, 0)
     return found[start : start + params.Limit] if params.Limit and params.Limit > 0 else found[start:]
 

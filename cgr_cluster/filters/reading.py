@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cgr_cluster.caches.items import note_object
 from cgr_cluster.engine.domain import Part
 from cgr_cluster.filters.kinds import ids_of
 from cgr_cluster.filters.params import Paginator, TenantID, TenantIDWithOpts, TenantWithOpts
@@ -20,6 +21,7 @@ def profile_asked(part: Part, name: str, params: TenantID | TenantIDWithOpts) ->
     profile = part.generation.get(name, f"{part.tenant(params.Tenant)}:{params.ID}")
     if profile is None:
         raise not_found()
+    note_object(part, name, f"{part.tenant(params.Tenant)}:{params.ID}")
     return profile
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from cgr_cluster.caches.changes import changed, spawn_changed
+from cgr_cluster.caches.items import note_state
 from cgr_cluster.engine.domain import Operation, Part, Steps, step
 from cgr_cluster.engine.owner import LEADER, object_owner
 from cgr_cluster.filters.params import Paginator, TenantID, TenantIDWithOpts
@@ -64,6 +66,7 @@ def set_ranking_profile(part: Part, params: RankingParams) -> str:
     )
     stored = with_state(profile, ranking_profile(part.generation, tenant, params.ID), part.new_uuid())
     part.set_reference(KIND, f"{tenant}:{params.ID}", stored)
+    spawn_changed(part, KIND, f"{tenant}:{params.ID}", params.APIOpts)
     return "OK"
 
 
@@ -104,6 +107,7 @@ def remove_ranking_profile(op: Operation, params: TenantIDWithOpts) -> Steps[str
     tenant = op.tenant(params.Tenant)
     state_id = yield remove_one.at(LEADER, tenant, params.ID)
     yield forget.at(object_owner(tenant, params.ID), tenant, params.ID, state_id)
+    yield from changed(op, KIND, f"{tenant}:{params.ID}", params.APIOpts, removed=True)
     return "OK"
 
 
@@ -119,9 +123,11 @@ def get_schedule(op: Operation, params: ScheduledParams) -> Steps[list[dict[str,
 
 
 def _found(part: Part, params: TenantIDWithOpts) -> dict[str, Any]:
-    found: dict[str, Any] | None = look_at(part, part.tenant(params.Tenant), params.ID)
+    tenant = part.tenant(params.Tenant)
+    found: dict[str, Any] | None = look_at(part, tenant, params.ID)
     if found is None:
         raise not_found()
+    note_state(part, KIND, f"{tenant}:{params.ID}")
     return found
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from cgr_cluster.caches.changes import changed
+from cgr_cluster.caches.items import note_state
 from cgr_cluster.engine.domain import Operation, Part, Steps, step
 from cgr_cluster.engine.owner import LEADER, tenant_owner
 from cgr_cluster.events.event import CGREvent
@@ -22,7 +24,7 @@ from cgr_cluster.resources.answers import profile_json, resource_json
 from cgr_cluster.resources.pool import Pool
 from cgr_cluster.resources.steps import forget
 from cgr_cluster.resources.types import RESOURCES, ResourceProfile, with_state
-from cgr_cluster.rpc.errors import require
+from cgr_cluster.rpc.errors import not_found, require
 from cgr_cluster.rpc.owners import ANY, LEADER_RULE, tenant_object
 from cgr_cluster.rpc.registry import Params, method, service
 
@@ -84,6 +86,7 @@ def set_resource_profile(op: Operation, params: ResourceParams) -> Steps[str]:
     ended = yield set_profile.at(LEADER, profile)
     if ended:
         yield forget.at(tenant_owner(tenant), tenant, params.ID, ended)
+    yield from changed(op, RESOURCES.name, f"{tenant}:{params.ID}", params.APIOpts)
     return "OK"
 
 
@@ -93,17 +96,23 @@ def remove_resource_profile(op: Operation, params: TenantIDWithOpts) -> Steps[st
     tenant = op.tenant(params.Tenant)
     ended = yield remove_one.at(LEADER, tenant, params.ID)
     yield forget.at(tenant_owner(tenant), tenant, params.ID, ended)
+    yield from changed(op, RESOURCES.name, f"{tenant}:{params.ID}", params.APIOpts, removed=True)
     return "OK"
 
 
-def _profile(part: Part, params: TenantID | TenantIDWithOpts) -> ResourceProfile:
-    profile: ResourceProfile = profile_asked(part, RESOURCES.name, params)
+def _profile(part: Part, params: TenantIDWithOpts) -> ResourceProfile:
+    """Of the resource that is asked for."""
+    require(params, "ID")
+    profile: ResourceProfile | None = RESOURCES.get(part.generation, part.tenant(params.Tenant), params.ID)
+    if profile is None:
+        raise not_found()
+    note_state(part, RESOURCES.name, RESOURCES.key(profile.tenant, profile.id))
     return profile
 
 
 @method("APIerSv1.GetResourceProfile", owner=ANY)
 def get_resource_profile(part: Part, params: TenantID) -> dict[str, Any]:
-    return profile_json(_profile(part, params))
+    return profile_json(profile_asked(part, RESOURCES.name, params))
 
 
 @method("APIerSv1.GetResourceProfileIDs", owner=ANY)

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from cgr_cluster.caches.items import note_event
 from cgr_cluster.engine.domain import Operation, Part, Steps, step, task
 from cgr_cluster.engine.owner import tenant_owner
 from cgr_cluster.events.amounts import NANO
@@ -31,6 +32,11 @@ def _pools(part: Part, tenant: str, ids: list[str]) -> list[Pool]:
     """Those of the resources that are still there."""
     profiles = [RESOURCES.get(part.generation, tenant, resource_id) for resource_id in ids]
     return [Pool(part, profile) for profile in profiles if profile is not None]
+
+
+def _note(part: Part, pools: list[Pool]) -> None:
+    for pool in pools:
+        note_event(part, RESOURCES.name, RESOURCES.key(pool.profile.tenant, pool.profile.id))
 
 
 def _totals(pools: list[Pool]) -> dict[str, int]:
@@ -67,6 +73,7 @@ def allocate(part: Part, tenant: str, ids: list[str], usage_id: str, units_nano:
         pool.free(usage_id)
         if not message and pool.profile.has_room(pool.head.used_nano + units_nano):
             message = pool.profile.message
+    _note(part, pools)
     if not message:
         return Held()
     for pool in pools:
@@ -83,6 +90,7 @@ def release(part: Part, tenant: str, ids: list[str], usage_id: str, ttl_ns: int)
     for pool in pools:
         if not pool.free(usage_id) and (ttl_ns or pool.profile.usage_ttl_ns > 0):
             absent = True
+    _note(part, pools)
     return Held(totals=_totals(pools), missing=absent)
 
 

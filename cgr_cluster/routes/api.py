@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cgr_cluster.caches.changes import spawn_changed
 from cgr_cluster.engine.domain import Operation, Part, Steps
 from cgr_cluster.filters.params import (
     EventParams,
@@ -82,6 +83,7 @@ def set_route_profile(part: Part, params: RouteProfileParams) -> str:
         params.Weight,
     )
     store_profile(part, ROUTES, profile)
+    spawn_changed(part, ROUTES.name, ROUTES.key(profile.tenant, profile.id), params.APIOpts)
     try:
         CompiledRoutes(profile)
     except ApiError as error:
@@ -92,7 +94,9 @@ def set_route_profile(part: Part, params: RouteProfileParams) -> str:
 @method("APIerSv1.RemoveRouteProfile", owner=LEADER_RULE, changes=True)
 def remove_route_profile(part: Part, params: TenantIDWithOpts) -> str:
     require(params, "ID")
-    remove_profile(part, ROUTES, part.tenant(params.Tenant), params.ID)
+    tenant = part.tenant(params.Tenant)
+    remove_profile(part, ROUTES, tenant, params.ID)
+    spawn_changed(part, ROUTES.name, ROUTES.key(tenant, params.ID), params.APIOpts, removed=True)
     return "OK"
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from cgr_cluster.caches.changes import changed
+from cgr_cluster.caches.items import note_state
 from cgr_cluster.engine.domain import Operation, Part, Steps, step
 from cgr_cluster.engine.owner import LEADER, object_owner
 from cgr_cluster.filters.params import (
@@ -99,6 +101,7 @@ def set_stat_queue_profile(op: Operation, params: StatQueueParams) -> Steps[str]
     ended = yield set_profile.at(LEADER, profile)
     if ended:
         yield forget.at(object_owner(tenant, params.ID), tenant, params.ID, ended)
+    yield from changed(op, STATS.name, f"{tenant}:{params.ID}", params.APIOpts)
     return "OK"
 
 
@@ -108,6 +111,7 @@ def remove_stat_queue_profile(op: Operation, params: TenantIDWithOpts) -> Steps[
     tenant = op.tenant(params.Tenant)
     ended = yield remove_one.at(LEADER, tenant, params.ID)
     yield forget.at(object_owner(tenant, params.ID), tenant, params.ID, ended)
+    yield from changed(op, STATS.name, f"{tenant}:{params.ID}", params.APIOpts, removed=True)
     return "OK"
 
 
@@ -138,9 +142,11 @@ def get_stat_queues_for_event(op: Operation, params: EventParams) -> Steps[list[
 
 def _values(part: Part, params: TenantIDWithOpts) -> Values:
     require(params, "ID")
-    found: Values | None = look_at(part, part.tenant(params.Tenant), params.ID)
+    tenant = part.tenant(params.Tenant)
+    found: Values | None = look_at(part, tenant, params.ID)
     if found is None:
         raise not_found()
+    note_state(part, STATS.name, STATS.key(tenant, params.ID))
     return found
 
 
@@ -157,9 +163,11 @@ def get_queue_float_metrics(part: Part, params: TenantIDWithOpts) -> dict[str, N
 @method("StatSv1.GetStatQueue", owner=shared_object())
 def get_stat_queue(part: Part, params: TenantIDWithOpts) -> dict[str, Any]:
     require(params, "ID")
-    found: dict[str, Any] | None = shown(part, part.tenant(params.Tenant), params.ID)
+    tenant = part.tenant(params.Tenant)
+    found: dict[str, Any] | None = shown(part, tenant, params.ID)
     if found is None:
         raise not_found()
+    note_state(part, STATS.name, STATS.key(tenant, params.ID))
     return found
 
 

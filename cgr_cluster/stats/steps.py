@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cgr_cluster.caches.items import note_event
 from cgr_cluster.engine.domain import Operation, Part, Steps, step, task
 from cgr_cluster.engine.owner import object_owner
 from cgr_cluster.filters.live import live_source
@@ -57,6 +58,7 @@ def count(
     if not queue.outdated:
         queue.take(event_id, samples, part.now_ns)
         _save(part, queue)
+        note_event(part, STATS.name, STATS.key(tenant, queue_id))
     return True, _values(part, queue) if wanted else {}
 
 

@@ -15,6 +15,7 @@ import msgspec
 from cgr_cluster.accounts.types import Account
 from cgr_cluster.actions.attach import forget_account, load_account, load_tasks
 from cgr_cluster.actions.membership import NO_ACCOUNT
+from cgr_cluster.caches.changes import loaded
 from cgr_cluster.engine.codec import pack
 from cgr_cluster.engine.domain import Call, GenerationView, Operation, Part, Steps, step, together
 from cgr_cluster.engine.owner import LEADER, Owner, account_owner, object_owner, tenant_owner
@@ -45,7 +46,6 @@ T = TypeVar("T")
 logger = logging.getLogger("cgr_cluster.tariffs")
 
 SHARDS_AT_ONCE = 16  # shards that take their accounts together
-CACHING = frozenset(("*none", "*reload", "*load", "*remove", "*clear"))
 
 
 class LoadOptions(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -242,7 +242,7 @@ def finish(op: Operation, left: Remaining, caching: str | None, removing: bool =
     calls = [at_shard.at(Owner("shard", str(number)), work) for number, work in sorted(left.shards.items())]
     yield from at_shards(calls)
     yield from forget_states(left.ended)
-    yield from conclude(op, left.reload, caching)
+    yield from conclude(op, left.reload, caching, removing)
 
 
 def at_shards(calls: list[Call]) -> Steps[list[Any]]:
@@ -279,10 +279,8 @@ def forget_states(ended: list[EndedState]) -> Steps[None]:
         yield together([forget_state(one) for one in ended[start : start + SHARDS_AT_ONCE]])
 
 
-def conclude(op: Operation, reload: bool, caching: str | None) -> Steps[None]:
+def conclude(op: Operation, reload: bool, caching: str | None, removing: bool = False) -> Steps[None]:
     """The end of a load, when the accounts are up to date."""
-    wanted = caching or str(op.generation.config("general").get("default_caching", "*reload"))
-    if wanted not in CACHING:
-        raise server_error("rpc: service/method request ill-formed: ")
+    yield from loaded(op, caching, removing)
     if reload:
         yield reload_scheduler.at(LEADER)

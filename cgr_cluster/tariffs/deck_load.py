@@ -207,7 +207,7 @@ def _load(op: Operation, source: Source, options: LoadOptions, caching: str | No
         [direct.at(Owner("shard", str(n)), work) for moved in elsewhere for n, work in sorted(moved.items())]
     )
     yield from forget_states(built.ended)
-    yield from conclude(op, built.reload, caching)
+    yield from conclude(op, built.reload, caching, removing)
 
 
 @step("tariffs.switch_deck")

@@ -6,6 +6,7 @@ from typing import Any
 
 from cgr_cluster.accounts.joining import group_owner
 from cgr_cluster.accounts.types import SharedGroupMembers
+from cgr_cluster.caches.items import note, note_object, noted
 from cgr_cluster.engine.domain import Operation, Part, Steps, step
 from cgr_cluster.events.times import format_instant, parse_time
 from cgr_cluster.filters.timings import active_at
@@ -67,6 +68,7 @@ def get_destination(part: Part, params: str) -> Any:
     found: Destination | None = part.generation.get("destination", params)
     if found is None:
         raise not_found()
+    note_object(part, "destination", params)
     return _destination_json(found)
 
 
@@ -98,6 +100,7 @@ def get_reverse_destination(part: Part, params: str) -> Any:
     found = part.generation.destinations_of(params)
     if not found:
         raise not_found()
+    note(part, "*reverse_destinations", params)
     return list(found)
 
 
@@ -164,7 +167,9 @@ def _timing(part: Part, name: str) -> Timing:
 @method("APIerSv1.GetTiming")
 def get_timing(part: Part, params: ArgsGetTimingID) -> Any:
     require(params, "ID")
-    return timing_json(_timing(part, params.ID))
+    found = _timing(part, params.ID)
+    note_object(part, "timing", params.ID)
+    return timing_json(found)
 
 
 @method("APIerSv1.RemoveTiming", owner=LEADER_RULE, changes=True)
@@ -206,6 +211,7 @@ def get_rating_plan(part: Part, params: str) -> Any:
     plan: RatingPlan | None = part.generation.get("rating_plan", params)
     if plan is None:
         raise not_found()
+    note_object(part, "rating_plan", params)
     return {
         "Id": plan.id,
         "Timings": {key: timing_json(timing) for key, timing in plan.timings.items()},
@@ -286,6 +292,7 @@ def get_rating_profile(part: Part, params: AttrGetRatingProfile) -> Any:
     profile: RatingProfile | None = part.generation.get("rating_profile", key)
     if profile is None:
         raise not_found()
+    note_object(part, "rating_profile", key)
     return {
         "Id": profile.id,
         "RatingPlanActivations": [
@@ -328,6 +335,7 @@ def get_shared_group(op: Operation, params: str) -> Steps[Any]:
     group: SharedGroup | None = op.generation.get("shared_group", params)
     if group is None:
         return {"Id": "", "AccountParameters": None, "MemberIds": None}
+    yield from noted(op, "shared_group", params)
     members = yield group_members.at(group_owner(params), params)
     return {
         "Id": group.id,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from cgr_cluster.caches.changes import changed
+from cgr_cluster.caches.items import note_state
 from cgr_cluster.engine.domain import Operation, Part, Steps, step
 from cgr_cluster.engine.owner import LEADER, object_owner
 from cgr_cluster.filters.params import (
@@ -86,6 +88,7 @@ def set_threshold_profile(op: Operation, params: ThresholdParams) -> Steps[str]:
     ended = yield set_profile.at(LEADER, profile)
     if ended:
         yield forget.at(object_owner(tenant, params.ID), tenant, params.ID, ended)
+    yield from changed(op, THRESHOLDS.name, f"{tenant}:{params.ID}", params.APIOpts)
     return "OK"
 
 
@@ -95,6 +98,7 @@ def remove_threshold_profile(op: Operation, params: TenantIDWithOpts) -> Steps[s
     tenant = op.tenant(params.Tenant)
     ended = yield remove_one.at(LEADER, tenant, params.ID)
     yield forget.at(object_owner(tenant, params.ID), tenant, params.ID, ended)
+    yield from changed(op, THRESHOLDS.name, f"{tenant}:{params.ID}", params.APIOpts, removed=True)
     return "OK"
 
 
@@ -130,9 +134,11 @@ def get_thresholds_for_event(op: Operation, params: EventParams) -> Steps[list[d
 
 @method("ThresholdSv1.GetThreshold", owner=shared_object())
 def get_threshold(part: Part, params: TenantIDWithOpts) -> dict[str, Any]:
-    found: dict[str, Any] | None = shown(part, part.tenant(params.Tenant), params.ID)
+    tenant = part.tenant(params.Tenant)
+    found: dict[str, Any] | None = shown(part, tenant, params.ID)
     if found is None:
         raise not_found()
+    note_state(part, THRESHOLDS.name, THRESHOLDS.key(tenant, params.ID))
     return found
 
 
@@ -143,5 +149,7 @@ def get_threshold_ids(part: Part, params: TenantWithOpts) -> list[str]:
 
 @method("ThresholdSv1.ResetThreshold", owner=shared_object(), changes=True)
 def reset_threshold(part: Part, params: TenantIDWithOpts) -> str:
-    reset(part, part.tenant(params.Tenant), params.ID)
+    tenant = part.tenant(params.Tenant)
+    reset(part, tenant, params.ID)
+    note_state(part, THRESHOLDS.name, THRESHOLDS.key(tenant, params.ID))
     return "OK"

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from cgr_cluster.caches.items import note_event
 from cgr_cluster.engine.domain import Part, step
 from cgr_cluster.events.event import CGREvent
 from cgr_cluster.events.instant import ZERO, Instant
@@ -42,6 +43,7 @@ def hit(part: Part, tenant: str, threshold_id: str, run: ActionRun | None) -> in
     profile = _profile(part, tenant, threshold_id)
     if profile is None:
         return NOT_HIT
+    note_event(part, THRESHOLDS.name, THRESHOLDS.key(tenant, threshold_id))
     state = _state(part, profile)
     if profile.max_hits != UNLIMITED and state.hits >= profile.max_hits:
         return NOT_HIT

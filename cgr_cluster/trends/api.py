@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from cgr_cluster.caches.changes import changed
+from cgr_cluster.caches.items import note_state
 from cgr_cluster.engine.domain import Operation, Part, Steps, step
 from cgr_cluster.engine.owner import LEADER, object_owner
 from cgr_cluster.events.times import parse_time
@@ -104,6 +106,7 @@ def set_trend_profile(op: Operation, params: TrendParams) -> Steps[str]:
     ended = yield set_profile.at(LEADER, profile)
     if ended:
         yield forget.at(object_owner(tenant, params.ID), tenant, params.ID, ended)
+    yield from changed(op, KIND, f"{tenant}:{params.ID}", params.APIOpts)
     return "OK"
 
 
@@ -113,6 +116,7 @@ def remove_trend_profile(op: Operation, params: TenantIDWithOpts) -> Steps[str]:
     tenant = op.tenant(params.Tenant)
     ended = yield remove_one.at(LEADER, tenant, params.ID)
     yield forget.at(object_owner(tenant, params.ID), tenant, params.ID, ended)
+    yield from changed(op, KIND, f"{tenant}:{params.ID}", params.APIOpts, removed=True)
     return "OK"
 
 
@@ -148,6 +152,7 @@ def get_trend(part: Part, params: GetTrendParams) -> dict[str, Any]:
     profile = trend_profile(part.generation, tenant, params.ID)
     if profile is None:
         raise not_found()
+    note_state(part, KIND, f"{tenant}:{params.ID}")
     trend = trend_of(part, profile)
     count = trend.end - trend.first
     start = min(max(params.RunIndexStart, 0), count)
@@ -173,7 +178,9 @@ def get_trend(part: Part, params: GetTrendParams) -> dict[str, Any]:
 
 @method("TrendSv1.GetTrendSummary", owner=shared_object())
 def get_trend_summary(part: Part, params: TenantIDWithOpts) -> dict[str, Any]:
-    found: dict[str, Any] | None = look_at(part, part.tenant(params.Tenant), params.ID)
+    tenant = part.tenant(params.Tenant)
+    found: dict[str, Any] | None = look_at(part, tenant, params.ID)
     if found is None:
         raise not_found()
+    note_state(part, KIND, f"{tenant}:{params.ID}")
     return found
