@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from cgr_cluster.caches.changes import changed, spawn_changed
+from cgr_cluster.caches.items import note_state
 from cgr_cluster.engine.domain import Operation, Part, Steps, step
 from cgr_cluster.engine.owner import LEADER, object_owner
 from cgr_cluster.events.event import CGREvent
@@ -92,6 +94,7 @@ def set_ip_profile(part: Part, params: ProfileParams) -> str:
     except ApiError as error:
         raise server_error(error) from error
     store_profile(part, IPS, profile)
+    spawn_changed(part, IPS.name, IPS.key(profile.tenant, profile.id), params.APIOpts)
     return "OK"
 
 
@@ -108,6 +111,7 @@ def remove_ip_profile(op: Operation, params: TenantIDWithOpts) -> Steps[str]:
     tenant = op.tenant(params.Tenant)
     ended = yield remove_one.at(LEADER, tenant, params.ID)
     yield forget.at(object_owner(tenant, params.ID), tenant, params.ID, ended)
+    yield from changed(op, IPS.name, IPS.key(tenant, params.ID), params.APIOpts, removed=True)
     return "OK"
 
 
@@ -152,6 +156,7 @@ def get_ip_allocation_for_event(op: Operation, params: EventParams) -> Steps[dic
 @method("IPsV1.GetIPAllocations", owner=shared_object())
 def get_ip_allocations(part: Part, params: TenantIDWithOpts) -> dict[str, Any]:
     profile: IPProfile = profile_asked(part, IPS.name, params)
+    note_state(part, IPS.name, IPS.key(profile.tenant, profile.id))
     return allocations_json(profile, ProfileState(part, profile.tenant, profile.id, profile.state_id))
 
 

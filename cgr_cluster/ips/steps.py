@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from cgr_cluster.caches.items import note_event
 from cgr_cluster.engine.domain import Operation, Part, Steps, step, task, timer
 from cgr_cluster.engine.owner import object_owner
 from cgr_cluster.ips.answers import allocated_json, allocations_json
@@ -79,6 +80,7 @@ def authorize(part: Part, tenant: str, profile_id: str, pool_ids: list[str], all
 def allocate(part: Part, tenant: str, profile_id: str, pool_ids: list[str], allocation_id: str, ttl_ns: int) -> Outcome:
     """Give the id an address of the first pool that has one; the same again, for `ttl_ns` from now, when it has one."""
     compiled, state = _profile(part, tenant, profile_id)
+    note_event(part, IPS.name, IPS.key(tenant, profile_id))
     held = state.get(allocation_id)
     pool = _still_its_own(compiled, held)
     if held is not None and pool is not None:
