@@ -1,4 +1,5 @@
-"""HTTP (spec chapter 01 §8): JSON-RPC in POST bodies, /ws, /health, /metrics; httptools parses, this file decides.
+"""HTTP (spec chapter 01 §8): JSON-RPC in POST bodies, /ws, /health, /metrics, CDRs of switches (40 §8); httptools parses, this
+file decides.
 
 Responses of pipelined requests leave in the order of the requests; the answers of several calls in one body in the order in
 which they end. Unlike the original an empty or malformed body is told so: 400 with an error document.
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import logging
 import time
 from collections import deque
 from email.utils import formatdate
@@ -19,10 +21,13 @@ import httptools
 import msgspec
 
 from balancer.connection import Connection, Turn
+from balancer.forms import form_fields
 from balancer.websocket import WebSocket
 from cgr_cluster.routing.stream import MAX_DOCUMENT, DocumentStream
 from cgr_cluster.rpc.encode import NO_ID, encode_error
 from cgr_cluster.rpc.envelope import Envelope, decode_envelope, decode_usual
+
+logger = logging.getLogger("cgr_cluster.balancer")
 
 HEADER_BYTES = 64 << 10
 MAX_BODY = MAX_DOCUMENT
@@ -48,6 +53,8 @@ class HttpOptions(msgspec.Struct, frozen=True):
     json_rpc_url: bytes = b"/jsonrpc"
     ws_url: bytes = b"/ws"
     users: dict[str, str] | None = None
+    cdr_url: bytes = b"/cdr_http"
+    freeswitch_url: bytes = b"/freeswitch_json"
 
     @classmethod
     def of(cls, section: dict[str, Any]) -> HttpOptions:
@@ -57,7 +64,9 @@ class HttpOptions(msgspec.Struct, frozen=True):
                 user: base64.b64decode(password).decode("utf-8", "replace")
                 for user, password in section.get("auth_users", {}).items()
             }
-        return cls(str(section["json_rpc_url"]).encode(), str(section["ws_url"]).encode(), users)
+        urls = ("json_rpc_url", "ws_url", "http_cdrs", "freeswitch_cdrs_url")
+        rpc, ws, cdrs, freeswitch = (str(section[key]).encode() for key in urls)
+        return cls(rpc, ws, users, cdrs, freeswitch)
 
     def admits(self, authorization: bytes | None) -> bool:
         """Whether the credentials are those of a user. What stands before them is not looked at."""
@@ -243,6 +252,11 @@ class HttpConnection(Connection):
         elif path == self.options.ws_url:
             if self._admitted(exchange):
                 exchange.respond(400, _PLAIN, b"not websocket protocol\n")
+        elif path == self.options.cdr_url:
+            self._form(exchange)
+        elif path == self.options.freeswitch_url:
+            record = self._whole_body().decode("utf-8", "replace")
+            self._cdr(exchange, "CDRsV1.ProcessFreeSwitchRecord", {"Record": record})
         elif path == b"/health":
             healthy = self.core.is_complete()
             body = msgspec.json.encode({"status": "ok" if healthy else "incomplete", "workers": self.core.workers_up()})
@@ -274,7 +288,7 @@ class HttpConnection(Connection):
             return
         if not self._admitted(exchange):
             return
-        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        body = self._whole_body()
         stream: DocumentStream[Envelope] = DocumentStream(decode_usual, decode_envelope, MAX_BODY)
         calls = stream.feed(body)
         if not calls:
@@ -288,6 +302,35 @@ class HttpConnection(Connection):
             return
         for envelope in calls:
             self.core.request(self.client, envelope, self._one_of(exchange), now)
+
+    def _whole_body(self) -> bytes:
+        return self._body[0] if len(self._body) == 1 else b"".join(self._body)
+
+    def _peer(self) -> str:
+        host, port = (self.transport.get_extra_info("peername") or ("", 0))[:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    def _form(self, exchange: Exchange) -> None:
+        try:
+            fields = form_fields(self._url, self._header(b"content-type"), self._whole_body())
+        except ValueError as error:
+            logger.warning("form of %s: %s", self._peer(), error)
+            exchange.respond(200, _PLAIN, b"")
+            return
+        self._cdr(exchange, "CDRsV1.ProcessForm", {"Fields": fields, "Source": self._peer()})
+
+    def _cdr(self, exchange: Exchange, method: str, params: dict[str, Any]) -> None:
+        """A record that a switch has posted: whatever comes of it, the answer is 200 without a body; errors are logged."""
+
+        def reply(answer: bytes) -> None:
+            error = msgspec.json.decode(answer)["error"]
+            if error is not None:
+                logger.warning("%s of %s: %s", method, self._peer(), error)
+            exchange.respond(200, _PLAIN, b"")
+            self._settle()
+
+        envelope = Envelope(method, NO_ID, msgspec.json.encode(params))
+        self.core.request(self.client, envelope, reply, time.monotonic_ns())
 
     def _single(self, exchange: Exchange) -> Any:
         def reply(answer: bytes) -> None:

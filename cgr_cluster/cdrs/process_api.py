@@ -122,7 +122,7 @@ class CDRWithAPIOpts(Params, go="engine.CDRWithAPIOpts"):
     APIOpts: dict[str, Any] | None = None
 
 
-def _process_record(op: Operation, cdr: CDR, opts: dict[str, Any] | None) -> Steps[str]:
+def process_record(op: Operation, cdr: CDR, opts: dict[str, Any] | None) -> Steps[str]:
     """A CDR object through the configured stages; a prerated one is neither forked nor rated."""
     fill_defaults(cdr, defaults_of(op.generation))
     base = configured(op.generation)
@@ -166,7 +166,7 @@ def process_cdr(op: Operation, params: CDRWithAPIOpts) -> Steps[str]:
         nano_of(params.Cost),
         read_cost_details(params.CostDetails),
     )
-    return (yield from _process_record(op, cdr, params.APIOpts))
+    return (yield from process_record(op, cdr, params.APIOpts))
 
 
 class ExternalCDRWithAPIOpts(Params, go="engine.ExternalCDRWithAPIOpts"):
@@ -223,7 +223,7 @@ def process_external_cdr(op: Operation, params: ExternalCDRWithAPIOpts) -> Steps
         nano_of(params.Cost),
         read_cost_details(params.CostDetails or None),
     )
-    return (yield from _process_record(op, cdr, params.APIOpts))
+    return (yield from process_record(op, cdr, params.APIOpts))
 
 
 # --- session costs ------------------------------------------------------------------------------------------------
