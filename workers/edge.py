@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -50,8 +51,8 @@ class Edge:
         self._network = ThreadPoolExecutor(NETWORK_THREADS, "network")
         self._endpoints: dict[str, tuple[int, Endpoints]] = {}  # exporter → at once, turns
         self._waiting: dict[str, int] = {}
-        self._asked: list[tuple[Export, Answer]] = []  # exports for the next turn of the exporters
-        self._under_way: dict[str, list[Answer]] = {}  # delivery → who wants to know
+        self._asked: list[Export] = []  # for the next turn of the exporters
+        self._under_way: dict[str, list[Callable[[Outcome], None]]] = {}  # delivery → who wants to know
         self._known: OrderedDict[Question, None] = OrderedDict()
         self._busy = False
         self._alarm: asyncio.TimerHandle | None = None
@@ -91,7 +92,8 @@ class Edge:
         """Work that breaks ends the process: it starts again from its journal, and is asked again."""
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("the edge ends: %r", error, exc_info=error)
+            known = isinstance(error, (sqlite3.Error, OSError))  # the disk, of which a traceback says nothing
+            logger.error("the edge ends: %r", error, exc_info=None if known else error)
             self._failed = f"{error!r}"
             self._stop.set()
 
@@ -151,22 +153,34 @@ class Edge:
 
     # --- exports --------------------------------------------------------------------------------------------------
 
-    def _export(self, export: Export, answer: Answer) -> None:
-        waiting = self._under_way.get(export.delivery)
-        if waiting is not None:  # a worker that has started again asks for what is being done
-            waiting.append(answer)
-            return
-        self._under_way[export.delivery] = [answer]
-        self._asked.append((export, answer))
+    def _export(self, exports: list[Export], answer: Answer) -> None:
+        """Exports of one question: it is answered when all are done."""
+        outcomes: list[Outcome | None] = [None] * len(exports)
+        left = len(exports)
+
+        def done(place: int, outcome: Outcome) -> None:
+            nonlocal left
+            outcomes[place] = outcome
+            left -= 1
+            if not left:
+                answer(outcomes, None)
+
+        for place, export in enumerate(exports):
+            waiting = self._under_way.get(export.delivery)
+            if waiting is not None:  # a worker that has started again asks for what is being done
+                waiting.append(partial(done, place))
+                continue
+            self._under_way[export.delivery] = [partial(done, place)]
+            self._asked.append(export)
 
     def _told(self, export: Export, outcome: Outcome) -> None:
-        for answer in self._under_way.pop(export.delivery, ()):
-            answer(outcome, None)
+        for done in self._under_way.pop(export.delivery, ()):
+            done(outcome)
 
     async def _turns(self) -> None:
         """Turns of the exporters, as long as there is something to do."""
         while self._asked:
-            asked, self._asked = [export for export, _ in self._asked], []
+            asked, self._asked = self._asked, []
             answers = await self._with_exporters(self.service.turn, asked)
             for export, answer in zip(asked, answers, strict=True):
                 if isinstance(answer, Sending):

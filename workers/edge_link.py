@@ -62,10 +62,9 @@ class EdgeLink:
         """The edge has said something: another one may know nothing of what is unanswered."""
         if edge == self._edge:
             return
-        known, self._edge = self._edge, edge
-        if known:
-            for number, call in self._asked.items():
-                self._ask(number, call)
+        self._edge = edge
+        for number, call in self._asked.items():
+            self._ask(number, call)
 
     def _send(self, message: wire.Ask | wire.Hello) -> None:
         self._socket.send(wire.encode(message), zmq.NOBLOCK)

@@ -16,6 +16,7 @@ from cgr_cluster.edge.failed_posts import sync_folder
 
 logger = logging.getLogger("cgr_cluster.edge")
 
+MODE = 0o640
 _SUFFIXES = {"*file_csv": "csv", "*file_fwv": "fwv"}
 
 
@@ -31,10 +32,11 @@ class LineFile:
         """Raises OSError; FileNotFoundError for a file with lines that has gone."""
         self.path = path
         self.position = position
-        self._descriptor = os.open(path, os.O_RDWR | (0 if position else os.O_CREAT), 0o640)
+        self._descriptor = os.open(path, os.O_RDWR | (0 if position else os.O_CREAT), MODE)
         try:
             os.ftruncate(self._descriptor, position)
             if not position:
+                os.fchmod(self._descriptor, MODE)  # whatever the process may hide: others collect these files
                 sync_folder(Path(path).parent)
         except OSError:
             os.close(self._descriptor)

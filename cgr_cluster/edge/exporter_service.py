@@ -18,17 +18,14 @@ import msgspec
 from cgr_cluster.edge.export_files import LineFile, new_path
 from cgr_cluster.edge.export_journal import ExportJournal, OpenFile
 from cgr_cluster.edge.failed_posts import FailedPosts
-from cgr_cluster.engine.codec import pack, unpack
-from cgr_cluster.engine.generation import Changes, Generation
-from cgr_cluster.events.cron import next_time, parse_cron
-from cgr_cluster.events.durations import parse_duration
+from cgr_cluster.edge.live_exporter import Live
+from cgr_cluster.engine.codec import unpack
 from cgr_cluster.events.event import CGREvent
 from cgr_cluster.events.values import json_text, text_of
 from cgr_cluster.exporters.failed import FailedPost
-from cgr_cluster.exporters.metrics import Metrics, Totals
-from cgr_cluster.exporters.payload import HEADER, TRAILER, Payload, Sources, Templates, frame_line, payload_of
+from cgr_cluster.exporters.payload import HEADER, TRAILER, Payload, Sources, frame_line, payload_of
 from cgr_cluster.exporters.settings import NONE
-from cgr_cluster.exporters.types import FILE_TYPES, Definition, Export, Outcome, RpcCall, Settle
+from cgr_cluster.exporters.types import ALL, FILE_TYPES, Definition, Export, Outcome, RpcCall, Settle
 from cgr_cluster.rpc.errors import ApiError, not_found
 from cgr_cluster.templates.view import Branch
 
@@ -37,75 +34,6 @@ logger = logging.getLogger("cgr_cluster.edge")
 MAX_DONE = 200_000  # deliveries that no worker has forgotten; the oldest go
 MAX_SHARED = 100_000  # keys of `*uch`; all are forgotten then
 INTERNAL = ("*internal", "*localhost")
-
-
-class EdgeGeneration:
-    """The reference data that an exporter looks at. `hidden`: the destinations to be masked that the event's is in."""
-
-    has_homes = False
-
-    def __init__(self, definition: Definition) -> None:
-        changes: Changes = [("filter", f"{each.tenant}:{each.id}", pack(each)) for each in definition.filters]
-        self._known = Generation(definition.sections).apply(changes, 1)
-        self.number = self._known.number
-        self.default_tenant = self._known.default_tenant
-        self.hidden: tuple[str, ...] = ()
-        self.get, self.keys, self.config = self._known.get, self._known.keys, self._known.config
-        self.section, self.derived, self.deck_work = self._known.section, self._known.derived, self._known.deck_work
-
-    def destinations_of(self, prefix: str) -> tuple[str, ...]:
-        return self.hidden
-
-    def apart(self) -> EdgeGeneration:
-        return self
-
-
-class Live:
-    """An exporter while it lives."""
-
-    def __init__(self, definition: Definition, packed: bytes, generation: int, tenant: str, now_ns: int) -> None:
-        """Raises the errors of values and schedules that do not compile."""
-        self.definition = definition
-        self.packed = packed
-        self.generation = generation
-        self.tenant = tenant
-        self.templates = Templates(definition)
-        self.reference = EdgeGeneration(definition)
-        self.metrics = Metrics(Totals(now_ns))
-        self.file: LineFile | None = None
-        self.opened_ns = self.used_ns = now_ns
-        self.schedule = parse_cron(definition.metrics_reset_schedule) if definition.metrics_reset_schedule else None
-        self.reset_ns = self._next_reset(now_ns)
-
-    @property
-    def zone(self) -> str:
-        return self.definition.timezone or str(self.definition.sections["general"].get("default_timezone") or "UTC")
-
-    @property
-    def kept(self) -> bool:
-        """Whether it lives on after an event."""
-        return self.definition.cache.limit != 0
-
-    @property
-    def timeout_s(self) -> float:
-        """`general.reply_timeout`, of a wait for an endpoint."""
-        try:
-            timeout_ns = parse_duration(str(self.definition.sections["general"].get("reply_timeout") or "2s"))
-        except ApiError:
-            timeout_ns = 0
-        return max(timeout_ns / 1e9, 0.1)
-
-    def ends_ns(self) -> int | None:
-        """When it is closed, if nothing comes; None: never."""
-        rule = self.definition.cache
-        return None if not rule.ttl_ns else (self.opened_ns if rule.static else self.used_ns) + rule.ttl_ns
-
-    def reset(self, now_ns: int) -> None:
-        self.metrics = Metrics(Totals(now_ns, self.metrics.totals.export_path))
-        self.reset_ns = self._next_reset(now_ns)
-
-    def _next_reset(self, now_ns: int) -> int | None:
-        return None if self.schedule is None else next_time(self.schedule, now_ns, self.zone)
 
 
 class Sending(msgspec.Struct, gc=False):
@@ -135,6 +63,8 @@ class ExporterService:
         self._done: OrderedDict[str, Outcome] = OrderedDict(self._journal.done())
         self._shared = Branch()
         self._compiled: dict[bytes, Definition] = {}
+        self._lines: dict[int, tuple[Live, list[_Line]]] = {}  # of this turn, by id of the exporter, not written yet
+        self._answers: list[Outcome | Sending | None] = []  # of this turn
         self._recover()
 
     # --- what workers ask -----------------------------------------------------------------------------------------
@@ -142,38 +72,48 @@ class ExporterService:
     def turn(self, asked: Sequence[Export]) -> list[Outcome | Sending]:
         """The exports in their order: what came of each, or what is to be sent for it."""
         self.expire()
-        answers: list[Outcome | Sending | None] = [None] * len(asked)
-        lines: dict[int, tuple[Live, list[_Line]]] = {}
+        self._answers = [None] * len(asked)
         for place, export in enumerate(asked):
             done = self._done.get(export.delivery)
-            if done is not None:
-                answers[place] = done
-                continue
-            try:
-                live = self._live_of(export)
-            except ApiError as error:
-                answers[place] = self._refused(export, error)
-                continue
-            try:
-                waiting = len(lines[id(live)][1]) if id(live) in lines else 0
-                payload = self._payload(live, export, waiting + 1)
-            except ApiError as error:
-                answers[place] = self._counted(live, export, error.text)
-                continue
-            except Exception:
-                logger.exception("exporter %s, event %s", live.definition.id, export.event.id)
-                answers[place] = self._counted(live, export, "SERVER_ERROR: internal error")
-                continue
-            if live.definition.log:
-                logger.info(
-                    "exporter %s: %s", live.definition.id, payload.body.rstrip("\n") or json_text(payload.params)
-                )
-            if live.definition.type in FILE_TYPES:
-                lines.setdefault(id(live), (live, []))[1].append(_Line(place, export, payload.body))
-            else:
-                answers[place] = self._without_file(live, export, payload)
-        self._write_lines(list(lines.values()), answers)
+            self._answers[place] = self._begin(place, export) if done is None else self._repeated(export, done)
+        self._write_lines()
+        answers, self._answers = self._answers, []
         return [answer for answer in answers if answer is not None]
+
+    def _begin(self, place: int, export: Export) -> Outcome | Sending | None:
+        """What came of it, or what is to be sent; None for a line that is written at the end of the turn."""
+        try:
+            live = self._live_of(export)
+        except ApiError as error:
+            logger.error("exporter %s cannot be made: %s", self._definition(export.definition).id, error.text)
+            return Outcome(error.text)
+        lines = self._lines.get(id(live))
+        try:
+            payload = self._payload(live, export, 1 if lines is None else len(lines[1]) + 1)
+        except ApiError as error:
+            return self._unmade(live, export, error.text)
+        except Exception:
+            logger.exception("exporter %s, event %s", live.definition.id, export.event.id)
+            return self._unmade(live, export, "SERVER_ERROR: internal error")
+        if live.definition.log:
+            logger.info("exporter %s: %s", live.definition.id, payload.body.rstrip("\n") or json_text(payload.params))
+        if live.definition.type not in FILE_TYPES:
+            return self._without_file(live, export, payload)
+        self._lines.setdefault(id(live), (live, []))[1].append(_Line(place, export, payload.body))
+        return None
+
+    def _unmade(self, live: Live, export: Export, error: str) -> Outcome:
+        """There is no payload."""
+        outcome = self._counted(live, export, error)
+        if not live.kept:
+            self._close(live)
+        return outcome
+
+    def _repeated(self, export: Export, done: Outcome) -> Outcome:
+        """A delivery that was done is asked again."""
+        live = self._lives.get(self._definition(export.definition).id)
+        metrics = live.metrics.answer() if export.verbose and live is not None else None
+        return Outcome(done.error, metrics=metrics)
 
     def sent(self, sending: Sending, error: str) -> Outcome:
         """What came of a sending."""
@@ -189,14 +129,20 @@ class ExporterService:
         export = settled.export
         done = self._done.get(export.delivery)
         if done is not None:
-            return done
+            return self._repeated(export, done)
         live = self._live_of(export)
-        sending = self._sending(live, export, self._payload(live, export, 1))
-        return self.sent(sending, settled.error)
+        try:
+            payload = self._payload(live, export, 1)
+        except ApiError as error:
+            return self._counted(live, export, error.text)
+        return self.sent(self._sending(live, export, payload), settled.error)
 
     def forget(self, deliveries: Sequence[str]) -> None:
-        """The workers know what came of them."""
-        kept = [delivery for delivery in deliveries if self._done.pop(delivery, None) is not None]
+        """The workers know what came of them. `X*` stands for all whose ids begin with X."""
+        wanted = [each for each in deliveries if not each.endswith(ALL)]
+        for prefix in (each.removesuffix(ALL) for each in deliveries if each.endswith(ALL)):
+            wanted += [delivery for delivery in self._done if delivery.startswith(prefix)]
+        kept = [delivery for delivery in wanted if self._done.pop(delivery, None) is not None]
         if kept:
             with self._journal.commit():
                 self._journal.drop_done(kept)
@@ -214,17 +160,22 @@ class ExporterService:
         now_ns = self._clock()
         definition = self._definition(export.definition)
         live = self._lives.get(definition.id)
-        if live is not None and (export.generation <= live.generation or live.packed == export.definition):
+        if live is not None and export.generation > live.generation and live.packed != export.definition:
+            if live.definition.version == definition.version:
+                live.define(definition, export.definition, export.generation)
+            else:
+                self._write_lines()
+                self._end(definition.id)
+                live = None
+        if live is None:
+            live = Live(definition, export.definition, export.generation, export.event.tenant, now_ns)
+            if live.kept:
+                self._lives[definition.id] = live
+                self._hold_limit(definition)
+        else:
             live.generation = max(live.generation, export.generation)
             live.used_ns = now_ns
             self._lives.move_to_end(definition.id)
-            return live
-        if live is not None:
-            self._end(definition.id)
-        live = Live(definition, export.definition, export.generation, export.event.tenant, now_ns)
-        if live.kept:
-            self._lives[definition.id] = live
-            self._hold_limit(definition)
         return live
 
     def _definition(self, packed: bytes) -> Definition:
@@ -239,14 +190,14 @@ class ExporterService:
         """The exporter of the type that was used longest ago goes, when there are too many."""
         limit = definition.cache.limit
         same = [one for one, live in self._lives.items() if live.definition.type == definition.type]
-        for exporter_id in same[: max(len(same) - limit, 0)] if limit > 0 else ():
+        surplus = same[: max(len(same) - limit, 0)] if limit > 0 else []
+        if surplus:
+            self._write_lines()
+        for exporter_id in surplus:
             self._end(exporter_id)
 
-    def _record(self, live: Live) -> OpenFile:
-        assert live.file is not None
-        return OpenFile(
-            live.file.path, live.packed, live.generation, live.tenant, live.file.position, live.metrics, live.used_ns
-        )
+    def _record(self, live: Live, path: str, position: int) -> OpenFile:
+        return OpenFile(path, live.packed, live.generation, live.tenant, position, live.metrics, live.used_ns)
 
     def _recover(self) -> None:
         """Files that were open go on, where the journal says that they end."""
@@ -280,7 +231,7 @@ class ExporterService:
     def _sources(self, live: Live, tenant: str, coming: int) -> Sources:
         if len(self._shared.elements) > MAX_SHARED:
             self._shared.elements.clear()
-        source = live.metrics.source(coming)
+        source = live.metrics.source(coming) if live.templates.reads_metrics else {}
         return Sources(live.reference, self._clock(), tenant, source, self._shared, live.zone)
 
     def _payload(self, live: Live, export: Export, coming: int) -> Payload:
@@ -339,14 +290,9 @@ class ExporterService:
 
     # --- what came of it ------------------------------------------------------------------------------------------
 
-    def _refused(self, export: Export, error: ApiError) -> Outcome:
-        """There is no exporter for it: what it is made of does not compile."""
-        logger.error("exporter %s cannot be made: %s", self._definition(export.definition).id, error.text)
-        return Outcome(error.text)
-
     def _counted(self, live: Live, export: Export, error: str) -> Outcome:
         self._count(live, export, bool(error))
-        outcome = Outcome(error, metrics=live.metrics.answer())
+        outcome = Outcome(error, metrics=live.metrics.answer() if export.verbose else None)
         if live.file is not None:
             self._keep(live, [(export, outcome)])
         else:
@@ -358,7 +304,7 @@ class ExporterService:
         live.metrics.count(event.id, event.typed(), failed, self._clock(), live.zone)
 
     def _note(self, delivery: str, outcome: Outcome) -> None:
-        self._done[delivery] = outcome
+        self._done[delivery] = Outcome(outcome.error)
         if len(self._done) > MAX_DONE:
             self._done.popitem(last=False)
 
@@ -374,7 +320,9 @@ class ExporterService:
 
     # --- files ----------------------------------------------------------------------------------------------------
 
-    def _write_lines(self, files: list[tuple[Live, list[_Line]]], answers: list[Outcome | Sending | None]) -> None:
+    def _write_lines(self) -> None:
+        """Write what this turn has for files: one sync and one commit for each."""
+        files, self._lines = list(self._lines.values()), {}
         refused = self._open_files([live for live, _ in files if live.file is None])
         for live, lines in files:
             position, text = 0, refused.get(id(live), "")
@@ -385,55 +333,54 @@ class ExporterService:
                 except (OSError, ApiError) as error:
                     text = _reason(error)
             if live.file is None or text:
-                self._not_written(live, lines, text, answers)
+                self._not_written(live, lines, text)
                 continue
             live.file.position = position
             done = []
             for line in lines:
                 self._count(live, line.export, False)
-                outcome = Outcome(metrics=live.metrics.answer())
-                answers[line.place] = outcome
+                outcome = Outcome(metrics=live.metrics.answer() if line.export.verbose else None)
+                self._answers[line.place] = outcome
                 done.append((line.export, outcome))
             self._keep(live, done)
         for live, _ in files:
             if not live.kept:
                 self._close(live)
 
-    def _not_written(
-        self, live: Live, lines: list[_Line], text: str, answers: list[Outcome | Sending | None]
-    ) -> None:  # fmt: skip
+    def _not_written(self, live: Live, lines: list[_Line], text: str) -> None:
         logger.error("exporter %s: %s", live.definition.id, text)
         for line in lines:
-            answers[line.place] = self.sent(self._sending(live, line.export, Payload(line.text)), text)
+            self._answers[line.place] = self.sent(self._sending(live, line.export, Payload(line.text)), text)
 
     def _open_files(self, lives: list[Live]) -> dict[int, str]:
-        """Begin files; the journal knows each before anything is in it. Answers what could not be, by id of the exporter."""
+        """Begin files; the journal knows each before it is there. Answers what could not be, by id of the exporter."""
         refused: dict[int, str] = {}
-        for live in lives:
-            definition = live.definition
-            path = new_path(definition.export_path, definition.id, definition.type)
+        paths = [new_path(live.definition.export_path, live.definition.id, live.definition.type) for live in lives]
+        if lives:
+            with self._journal.commit():
+                for live, path in zip(lives, paths, strict=True):
+                    live.metrics.totals.export_path = path
+                    self._journal.put_file(self._record(live, path, 0))
+        for live, path in zip(lives, paths, strict=True):
             try:
                 live.file = LineFile(path, 0)
-                live.metrics.totals.export_path = path
             except OSError as error:
                 refused[id(live)] = _reason(error)
-        opened = [live for live in lives if live.file is not None]
-        if opened:
-            with self._journal.commit():
-                for live in opened:
-                    self._journal.put_file(self._record(live))
+                live.metrics.totals.export_path = ""
+                with self._journal.commit():
+                    self._journal.drop_file(path)
         return refused
 
     def _keep(self, live: Live, done: list[tuple[Export, Outcome]]) -> None:
         """Position, metrics and deliveries in one commit."""
         assert live.file is not None
         with self._journal.commit():
-            self._journal.put_file(self._record(live))
+            self._journal.put_file(self._record(live, live.file.path, live.file.position))
             self._journal.add_exported(
                 live.file.path, [(export.event.id, bool(outcome.error)) for export, outcome in done]
             )
             for export, outcome in done:
-                self._journal.add_done(export.delivery, outcome)
+                self._journal.add_done(export.delivery, Outcome(outcome.error))
         for export, outcome in done:
             self._note(export.delivery, outcome)
 
@@ -464,7 +411,7 @@ class ExporterService:
         if live.file is not None:
             with self._journal.commit():
                 self._journal.drop_exported(live.file.path)
-                self._journal.put_file(self._record(live))
+                self._journal.put_file(self._record(live, live.file.path, live.file.position))
 
     # --- time -----------------------------------------------------------------------------------------------------
 

@@ -13,9 +13,9 @@ from cgr_cluster.rpc.errors import ApiError
 
 
 def edge_functions(service: ExporterService) -> dict[str, Callable[..., Any]]:
-    def export(asked: Export) -> Outcome:
-        (answer,) = service.turn([asked])
-        return service.sent(answer, send_error(answer)) if isinstance(answer, Sending) else answer
+    def export(asked: list[Export]) -> list[Outcome]:
+        answers = service.turn(asked)
+        return [service.sent(each, send_error(each)) if isinstance(each, Sending) else each for each in answers]
 
     return {
         "ees.export": export,

@@ -41,7 +41,7 @@ class Here(msgspec.Struct, array_like=True, tag=4, gc=False):
 
 # name of the `outside` → types of its arguments, type of its result
 _TYPES: dict[str, tuple[Any, Any]] = {
-    "ees.export": (tuple[Export], Outcome),
+    "ees.export": (tuple[list[Export]], list[Outcome]),
     "ees.settle": (tuple[Settle], Outcome),
     "ees.forget": (tuple[list[str]], None),
     "ees.reset": (tuple[str], None),

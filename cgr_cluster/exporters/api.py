@@ -14,9 +14,10 @@ from cgr_cluster.events.instant import Instant
 from cgr_cluster.events.values import json_text
 from cgr_cluster.exporters import rules as rules  # registers what must hold in the configuration
 from cgr_cluster.exporters.failed import FailedPost
+from cgr_cluster.exporters.many import process_events
 from cgr_cluster.exporters.process import NOT_CONNECTED, SECOND_NS, VERBOSE, Metrics, process_event
 from cgr_cluster.exporters.settings import NONE, ees_settings
-from cgr_cluster.rpc.errors import ApiError, missing, partially_executed
+from cgr_cluster.rpc.errors import ApiError, missing, not_found, partially_executed
 from cgr_cluster.rpc.owners import event
 from cgr_cluster.rpc.registry import Params, method, service
 
@@ -75,18 +76,12 @@ def export_cdrs(op: Operation, params: ArgExportCDRs) -> Steps[dict[str, Metrics
     if not op.generation.config("apiers").get("ees_conns"):
         raise NOT_CONNECTED
     rows = yield from selected(selection_of(params, op.now_ns, defaults_of(op.generation).timezone))
-    answer: dict[str, Metrics] = {}
-    failed = False
-    for row in rows:
-        asked = CGREvent(
-            row.cdr.tenant, op.new_uuid(), None, event_of_cdr(row.cdr), {VERBOSE: True} if params.Verbose else {}
-        )
-        try:
-            answer = yield from process_event(op, asked, params.ExporterIDs or ())
-        except ApiError as error:
-            logger.warning("export of CDR %s:%s: %s", row.cdr.cgrid, row.cdr.run_id, error.text)
-            failed = True
-    if failed:
+    if not rows:
+        raise not_found()
+    opts = {VERBOSE: True} if params.Verbose else {}
+    asked = [CGREvent(row.cdr.tenant, op.new_uuid(), None, event_of_cdr(row.cdr), opts) for row in rows]
+    answer, whole = yield from process_events(op, asked, params.ExporterIDs or ())
+    if not whole:
         raise partially_executed()
     return answer
 

@@ -49,6 +49,7 @@ class Templates:
         self.trailer = _of(TRAILER, fields)
         self.content = tuple(field for field in fields if field not in self.header and field not in self.trailer)
         self.whole = not _of(CONTENT, fields)  # no `*exp` fields: the whole event
+        self.reads_metrics = any("*em" in json_text(field) for field in definition.fields)
 
 
 def _of(root: str, fields: Sequence[CompiledField]) -> tuple[CompiledField, ...]:

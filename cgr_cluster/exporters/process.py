@@ -52,13 +52,32 @@ def process_event(
 
     Raises `NOT_FOUND` when none does, `PARTIALLY_EXECUTED` when a synchronous one has failed, errors of filters and
     attributes, `NOT_CONNECTED: EEs` when the service is off."""
+    verbose = VERBOSE in event.opts
+    made, later = yield from deliveries_of(op, event, ee_ids)
+    answers: dict[str, Metrics] = {delivery.exporter_id: {} for delivery in (*made, *later)}
+    failed = False
+    outcomes: list[Outcome] = yield from deliver_all(op, made, max(hops, op.hops), verbose)
+    for delivery, outcome in zip(made, outcomes, strict=True):
+        if outcome.error:
+            failed = True
+            log_failure(delivery, outcome)
+        elif verbose and outcome.metrics is not None:
+            answers[delivery.exporter_id] = outcome.metrics
+    yield leave.at(owner_of(op, event), later, [delivery.id for delivery in made], max(hops, op.hops))
+    if failed:
+        raise partially_executed()
+    return answers
+
+
+def deliveries_of(
+    op: Operation, event: CGREvent, ee_ids: Sequence[str]
+) -> Steps[tuple[list[Delivery], list[Delivery]]]:
+    """The event for each exporter that takes it: those that are waited for, those that are not. Raises as `process_event`."""
     settings = ees_settings(op.generation)
     if not settings.enabled:
         raise NOT_CONNECTED
-    answers: dict[str, Metrics] = {}
+    made: list[Delivery] = []
     later: list[Delivery] = []
-    made: list[str] = []
-    failed = False
     for exporter in settings.exporters:
         if ee_ids and exporter.id not in ee_ids:
             continue
@@ -68,24 +87,14 @@ def process_event(
         if exporter.runs_attributes:
             seen = yield from _attributed(op, exporter, seen, settings.attributes_connected)
         delivery = Delivery(op.new_uuid(), exporter.id, export_event(seen, _hidden(op, exporter, seen)))
-        answers[exporter.id] = {}
-        if not exporter.synchronous:
-            later.append(delivery)
-            continue
-        made.append(delivery.id)
-        outcome: Outcome = yield from _deliver(op, delivery, max(hops, op.hops))
-        if outcome.error:
-            failed = True
-            logger.warning("exporter %s, event %s: %s", exporter.id, event.id, outcome.error)
-        elif VERBOSE in event.opts and outcome.metrics is not None:
-            answers[exporter.id] = outcome.metrics
-    if later or made:
-        yield leave.at(owner_of(op, event), later, made, max(hops, op.hops))
-    if not answers:
+        (made if exporter.synchronous else later).append(delivery)
+    if not made and not later:
         raise not_found()
-    if failed:
-        raise partially_executed()
-    return answers
+    return made, later
+
+
+def log_failure(delivery: Delivery, outcome: Outcome) -> None:
+    logger.warning("exporter %s, event %s: %s", delivery.exporter_id, delivery.event.id, outcome.error)
 
 
 def sending_fails(op: Operation, what: str, event: CGREvent, ee_ids: Sequence[str], hops: int = 0) -> Steps[bool]:
@@ -159,9 +168,9 @@ def leave(part: Part, deliveries: list[Delivery], made: list[str], hops: int) ->
 @task("ees.deliver")
 def deliver(op: Operation, delivery: Delivery, hops: int) -> Steps[None]:
     """An asynchronous export. What fails for good is logged; the edge has counted it and keeps it as a failed post."""
-    outcome = yield from _deliver(op, delivery, hops)
+    (outcome,) = yield from deliver_all(op, [delivery], hops)
     if outcome.error:
-        logger.warning("exporter %s, event %s: %s", delivery.exporter_id, delivery.event.id, outcome.error)
+        log_failure(delivery, outcome)
     yield outside("ees.forget", [delivery.id])
 
 
@@ -170,28 +179,48 @@ def forget(op: Operation, deliveries: list[str]) -> Steps[None]:
     yield outside("ees.forget", deliveries)
 
 
-def _deliver(op: Operation, delivery: Delivery, hops: int) -> Steps[Outcome]:
-    """Up to the exporter's number of attempts, 1, 1, 2, 3, 5 ... seconds apart."""
-    exporter = ees_settings(op.generation).of_id(delivery.exporter_id)
-    if exporter is None:
-        return Outcome(f"exporter {delivery.exporter_id} is not configured any more")
+def deliver_all(
+    op: Operation, deliveries: Sequence[Delivery], hops: int, verbose: bool = False
+) -> Steps[list[Outcome]]:  # fmt: skip
+    """What came of each, after up to its exporter's number of attempts, 1, 1, 2, 3, 5 ... seconds apart."""
+    settings = ees_settings(op.generation)
+    outcomes = [Outcome()] * len(deliveries)
+    open_places = list(range(len(deliveries)))
     pause, following = 1, 1
     number = 1
-    while True:
-        last = number >= exporter.attempts
-        export = Export(delivery.id, op.generation.number, exporter.definition, delivery.event, last)
-        try:
-            outcome: Outcome = yield outside("ees.export", export, returns=Outcome)
-            if outcome.call is not None:
-                error = yield from _called(outcome, hops)
-                outcome = yield outside("ees.settle", Settle(export, error), returns=Outcome)
-        except ApiError as error_of_edge:
-            outcome = Outcome(error_of_edge.text, again=not last)
-        if not outcome.error or not outcome.again or last:
-            return outcome
-        yield sleep(pause * SECOND_NS)
-        pause, following = following, pause + following
-        number += 1
+    while open_places:
+        exports, places = [], []
+        for place in open_places:
+            delivery = deliveries[place]
+            exporter = settings.of_id(delivery.exporter_id)
+            if exporter is None:
+                outcomes[place] = Outcome(f"exporter {delivery.exporter_id} is not configured any more")
+                continue
+            last = number >= exporter.attempts
+            generation = op.generation.number
+            exports.append(Export(delivery.id, generation, exporter.definition, delivery.event, last, verbose))
+            places.append(place)
+        found: list[Outcome] = yield from _attempt(exports, hops)
+        for place, outcome in zip(places, found, strict=True):
+            outcomes[place] = outcome
+        open_places = [place for place in places if outcomes[place].error and outcomes[place].again]
+        if open_places:
+            yield sleep(pause * SECOND_NS)
+            pause, following = following, pause + following
+            number += 1
+    return outcomes
+
+
+def _attempt(exports: list[Export], hops: int) -> Steps[list[Outcome]]:
+    """One attempt of each."""
+    if not exports:
+        return []
+    outcomes: list[Outcome] = yield outside("ees.export", exports, returns=list[Outcome])
+    for place, outcome in enumerate(outcomes):
+        if outcome.call is not None:
+            error = yield from _called(outcome, hops)
+            outcomes[place] = yield outside("ees.settle", Settle(exports[place], error), returns=Outcome)
+    return outcomes
 
 
 def _called(outcome: Outcome, hops: int) -> Steps[str]:

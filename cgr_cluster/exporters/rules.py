@@ -9,6 +9,7 @@ from cgr_cluster.config import consistency
 from cgr_cluster.config.settings import Config
 from cgr_cluster.events.cron import parse_cron
 from cgr_cluster.events.durations import parse_duration
+from cgr_cluster.events.times import zone_of
 from cgr_cluster.events.values import text_of
 from cgr_cluster.exporters.types import BUILT_TYPES, FILE_TYPES, NO_TYPE
 from cgr_cluster.rpc.errors import ApiError
@@ -19,6 +20,9 @@ _KINDS: dict[str, type[Any]] = {
     **dict.fromkeys(("id", "type", "export_path", "attribute_context", "failed_posts_dir", "timezone", "metrics_reset_schedule"), str),
     **dict.fromkeys((*_LISTS_OF_TEXTS, "fields"), list),
     "synchronous": bool, "attempts": int, "concurrent_requests": int, "opts": dict,
+}  # fmt: skip
+_OPTION_KINDS: dict[str, type[Any]] = {
+    "csvFieldSeparator": str, "connIDs": list, "serviceMethod": str, "rpcCodec": str, "rpcAPIOpts": dict,
 }  # fmt: skip
 _GO_TYPES = {str: "string", bool: "bool", int: "int", list: "[]string", dict: "map[string]interface {}"}
 _COMPONENTS = {
@@ -65,10 +69,22 @@ def _check_ees(config: Config, missing: Collection[str]) -> None:
     for one in _exporters(config):
         _check_exporter(config, one, missing)
     for kind, rule in (ees.get("cache") or {}).items():
-        ttl = parse_duration(str(rule.get("ttl") or "0")) if isinstance(rule, dict) else 0
-        if kind in FILE_TYPES and int(rule.get("limit", -1)) != 0 and ttl <= 0:
-            raise ApiError(f"<EEs> ees.cache.{kind}.ttl must be more than 0: files are closed by it")
+        _check_cache(kind, rule)
     parse_duration(str((ees.get("failed_posts") or {}).get("ttl") or "0"))
+
+
+def _check_cache(kind: str, rule: Any) -> None:
+    if not isinstance(rule, dict):
+        raise ApiError(f"json: cannot unmarshal {_json_kind(rule)} into Go struct field ees.cache of type object")
+    for key, wanted in (("limit", int), ("ttl", str), ("static_ttl", bool)):
+        value = rule.get(key)
+        if value is not None and (not isinstance(value, wanted) or (wanted is int and isinstance(value, bool))):
+            raise ApiError(
+                f"json: cannot unmarshal {_json_kind(value)} into Go struct field cache.{key} of type {_GO_TYPES[wanted]}"
+            )
+    ttl = parse_duration(rule.get("ttl") or "0")
+    if kind in FILE_TYPES and rule.get("limit", -1) != 0 and ttl <= 0:
+        raise ApiError(f"<EEs> ees.cache.{kind}.ttl must be more than 0: files are closed by it")
 
 
 def _check_exporter(config: Config, one: dict[str, Any], missing: Collection[str]) -> None:
@@ -95,6 +111,13 @@ def _check_exporter(config: Config, one: dict[str, Any], missing: Collection[str
     compile_fields(one.get("fields") or (), config.get("templates", {}), separator)
     if one.get("metrics_reset_schedule"):
         parse_cron(one["metrics_reset_schedule"])
+    if one.get("timezone"):
+        zone_of(one["timezone"])
+    for key, wanted in _OPTION_KINDS.items():
+        if opts.get(key) is not None and not isinstance(opts[key], wanted):
+            raise ApiError(
+                f"json: cannot unmarshal {_json_kind(opts[key])} into Go struct field opts.{key} of type {_GO_TYPES[wanted]}"
+            )
 
 
 def _no_folders(config: Config) -> list[str]:

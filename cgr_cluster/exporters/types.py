@@ -19,6 +19,7 @@ FILE_TYPES = frozenset({"*file_csv", "*file_fwv"})
 HTTP_TYPES = frozenset({"*http_post", "*http_json_map"})
 BUILT_TYPES = FILE_TYPES | HTTP_TYPES | {"*rpc", "*virt", "*log"}
 NO_TYPE = "*none"
+ALL = "*"  # as the end of a delivery id to be forgotten: all that begin so
 
 
 class ExportEvent(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -92,13 +93,14 @@ class Definition(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 class Export(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Export one event. `delivery` is the same when it is asked again; `generation`: of the packed `definition`; `last`: a
-    failure is final, and what could not be exported is kept as a failed post."""
+    failure is final, and what could not be exported is kept as a failed post; `verbose`: metrics are wanted."""
 
     delivery: str
     generation: int
     definition: bytes
     event: ExportEvent
     last: bool
+    verbose: bool = False
 
 
 class RpcCall(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -109,7 +111,7 @@ class RpcCall(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Outcome(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """What came of an export. `error` "": done. `again`: another attempt may help. `metrics`: after it."""
+    """What came of an export. `error` "": done. `again`: another attempt may help. `metrics`: after it, when wanted."""
 
     error: str = ""
     again: bool = False
