@@ -76,6 +76,11 @@ class Edge:
         await self._stop.wait()
         if self._failed:
             raise SystemExit(self._failed)
+        self._loop.remove_reader(self._socket.fileno())
+        if self._alarm is not None:
+            self._alarm.cancel()
+        for task in self._tasks:  # nothing is answered any more: the workers have stopped, or ask the next edge again
+            task.cancel()
         await self._with_exporters(self.service.close)
         self._socket.close()
 
@@ -100,6 +105,8 @@ class Edge:
     # --- the socket -----------------------------------------------------------------------------------------------
 
     def _readable(self) -> None:
+        if self._stop.is_set():  # it may still be scheduled when the socket is closed
+            return
         try:
             while True:
                 peer, frame = self._socket.recv_multipart(zmq.NOBLOCK)
