@@ -24,8 +24,9 @@ from cgr_cluster.events.event import CGREvent
 from cgr_cluster.events.values import json_text, text_of
 from cgr_cluster.exporters.failed import FailedPost
 from cgr_cluster.exporters.payload import HEADER, TRAILER, Payload, Sources, frame_line, payload_of
+from cgr_cluster.exporters.search_documents import METHOD, document_url
 from cgr_cluster.exporters.settings import NONE
-from cgr_cluster.exporters.types import ALL, FILE_TYPES, Definition, Export, Outcome, RpcCall, Settle
+from cgr_cluster.exporters.types import ALL, FILE_TYPES, SEARCH_TYPE, Definition, Export, Outcome, RpcCall, Settle
 from cgr_cluster.rpc.errors import ApiError, not_found
 from cgr_cluster.templates.view import Branch
 
@@ -258,6 +259,8 @@ class ExporterService:
     def _sending(self, live: Live, export: Export, payload: Payload) -> Sending:
         definition = live.definition
         post = FailedPost(definition.id, definition.type, definition.export_path, payload, timeout_s=live.timeout_s)
+        if definition.type == SEARCH_TYPE:
+            post.path, post.method = document_url(definition.export_path, definition.opts, payload.key), METHOD
         if definition.type == "*rpc":
             try:
                 post.address, post.transport, post.method = self._rpc_address(live)

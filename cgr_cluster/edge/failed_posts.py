@@ -42,7 +42,7 @@ class FailedPosts:
 
     def add(self, folder: str, ttl_ns: int, post: FailedPost, now_ns: int) -> None:
         """Keep a post; inside of a commit."""
-        posts = "\0".join((post.path, post.type, post.exporter, post.method))
+        posts = "\0".join((post.path.partition("/_doc/")[0], post.type, post.exporter, post.method))
         name, due_ns = self._open.setdefault(
             (folder, posts), (f"{MODULE}|{secrets.token_hex(4)[:7]}{SUFFIX}", now_ns + ttl_ns)
         )

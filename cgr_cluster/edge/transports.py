@@ -10,7 +10,7 @@ from urllib.error import HTTPError
 
 from cgr_cluster.events.values import json_text
 from cgr_cluster.exporters.failed import FailedPost
-from cgr_cluster.exporters.types import FILE_TYPES, HTTP_TYPES
+from cgr_cluster.exporters.types import FILE_TYPES, HTTP_TYPES, SEARCH_TYPE
 from cgr_cluster.node.outside_effects import json_rpc, post_body
 from cgr_cluster.rpc.errors import ApiError
 
@@ -20,15 +20,15 @@ logger = logging.getLogger("cgr_cluster.edge")
 def send(post: FailedPost) -> None:
     """One attempt. Raises ApiError with what was wrong."""
     payload = post.payload
-    if post.type in HTTP_TYPES:
+    if post.type in HTTP_TYPES or post.type == SEARCH_TYPE:
         headers = {"Content-Type": payload.content_type, **payload.headers}
         try:
-            post_body(post.path, payload.body.encode(), headers, post.timeout_s)
+            post_body(post.path, payload.body.encode(), headers, post.timeout_s, method=post.method or "POST")
         except HTTPError as error:
             error.close()
             raise ApiError(f"unexpected status code received: <{error.code}>") from None
         except (OSError, HTTPException, ValueError) as error:
-            raise ApiError(f"POST to {post.path}: {error}") from None
+            raise ApiError(f"{post.method or 'POST'} to {post.path}: {error}") from None
     elif post.type == "*rpc":
         json_rpc(post.address, post.transport, post.method, json_text(payload.params))
     elif post.type in FILE_TYPES:

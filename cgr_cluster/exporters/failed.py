@@ -8,7 +8,7 @@ from cgr_cluster.exporters.payload import Payload
 
 
 class FailedPost(msgspec.Struct, gc=False):
-    """A payload that did not arrive. `method`: of `*rpc`."""
+    """A payload that did not arrive. `path`: the folder or URL; `method`: of `*rpc`, of HTTP when it is another than POST."""
 
     exporter: str
     type: str

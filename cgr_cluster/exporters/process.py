@@ -76,6 +76,7 @@ def deliveries_of(
     settings = ees_settings(op.generation)
     if not settings.enabled:
         raise NOT_CONNECTED
+    base = op.new_uuid()  # with the exporter's id: the same when it runs again and there are others by then
     made: list[Delivery] = []
     later: list[Delivery] = []
     for exporter in settings.exporters:
@@ -86,7 +87,7 @@ def deliveries_of(
             continue
         if exporter.runs_attributes:
             seen = yield from _attributed(op, exporter, seen, settings.attributes_connected)
-        delivery = Delivery(op.new_uuid(), exporter.id, export_event(seen, _hidden(op, exporter, seen)))
+        delivery = Delivery(f"{base}/{exporter.id}", exporter.id, export_event(seen, _hidden(op, exporter, seen)))
         (made if exporter.synchronous else later).append(delivery)
     if not made and not later:
         raise not_found()
@@ -215,8 +216,9 @@ def _attempt(exports: list[Export], hops: int) -> Steps[list[Outcome]]:
     """One attempt of each."""
     if not exports:
         return []
-    outcomes: list[Outcome] = yield outside("ees.export", exports, returns=list[Outcome])
-    for place, outcome in enumerate(outcomes):
+    found: list[Outcome] = yield outside("ees.export", exports, returns=list[Outcome])
+    outcomes = list(found)
+    for place, outcome in enumerate(found):
         if outcome.call is not None:
             error = yield from _called(outcome, hops)
             outcomes[place] = yield outside("ees.settle", Settle(exports[place], error), returns=Outcome)

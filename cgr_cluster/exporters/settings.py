@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -59,7 +60,7 @@ def _read(generation: GenerationView) -> EesSettings:
     version = hashlib.sha1(json_text(config).encode(), usedforsecurity=False).hexdigest()
     exporters = [
         _exporter(generation, config, one, version)
-        for one in config.get("exporters") or ()
+        for one in by_id(config.get("exporters") or ())
         if one.get("type", NO_TYPE) != NO_TYPE
     ]
     return EesSettings(
@@ -68,6 +69,15 @@ def _read(generation: GenerationView) -> EesSettings:
         tuple(exporters),
         str((config.get("failed_posts") or {}).get("dir") or ""),
     )
+
+
+def by_id(configured: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The exporters in order; what comes later under the same id changes the earlier one."""
+    found: dict[str, dict[str, Any]] = {}
+    for one in configured:
+        exporter_id = str(one.get("id") or "*default")
+        found[exporter_id] = {**found.get(exporter_id, {}), **one}
+    return list(found.values())
 
 
 def _exporter(generation: GenerationView, config: dict[str, Any], one: dict[str, Any], version: str) -> Exporter:

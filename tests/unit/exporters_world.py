@@ -61,6 +61,8 @@ def http_server() -> Iterator[Seen]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
+        do_PUT = do_POST
+
         def log_message(self, format: str, *args: Any) -> None:
             pass
 

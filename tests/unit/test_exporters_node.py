@@ -113,6 +113,19 @@ def test_a_form_and_a_json_object_are_posted_with_headers(node: Node) -> None:
     assert json.loads(whole) == VOICE
 
 
+def test_documents_are_put_under_their_key(node: Node) -> None:
+    with http_server() as seen:
+        opts = {"elsIndex": "calls", "elsOpType": "create", "elsUsername": "u", "elsPassword": "p"}
+        base = seen.url.removesuffix("/export")
+        configure(node, exporter("ELS", "*els", export_path=base, opts=opts, fields=[field("*exp.A", "~*req.Account")]))
+        assert export(node, {"CGRID": "c1", "RunID": "r/1"})["error"] is None
+        seen.status = [409]
+        assert export(node)["error"] == "PARTIALLY_EXECUTED"
+    (path, headers, body), _ = seen.requests
+    assert path == "/calls/_doc/c1%3Ar%2F1?op_type=create"
+    assert headers["Authorization"] == "Basic dTpw" and json.loads(body) == {"A": "491700099"}
+
+
 def test_a_failing_synchronous_export_is_partially_executed_and_counted(node: Node) -> None:
     with http_server() as seen:
         seen.status = [500]
