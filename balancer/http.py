@@ -1,5 +1,5 @@
-"""HTTP (spec chapter 01 §8): JSON-RPC in POST bodies, /ws, /health, /metrics, CDRs of switches (40 §8); httptools parses, this
-file decides.
+"""HTTP (spec chapter 01 §8): JSON-RPC in POST bodies, /ws, /health, /metrics, /prometheus, CDRs of switches (40 §8); httptools
+parses, this file decides.
 
 Responses of pipelined requests leave in the order of the requests; the answers of several calls in one body in the order in
 which they end. Unlike the original an empty or malformed body is told so: 400 with an error document.
@@ -47,18 +47,34 @@ _EMPTY_BODY = "the body is empty: a JSON-RPC request is expected"
 _MALFORMED = "the body is no JSON-RPC request"
 
 
+_PAGE, _NOT_ENABLED = "CoreSv1.GetPrometheusMetrics", "NOT_FOUND"
+
+
+class _PageAnswer(msgspec.Struct):
+    """The answer of the method that makes the page of metrics."""
+
+    result: str | None
+    error: str | None
+
+
+_decode_page = msgspec.json.Decoder(_PageAnswer).decode
+
+
 class HttpOptions(msgspec.Struct, frozen=True):
-    """Section `http` of the configuration: `users` maps user → password, None: no authentication."""
+    """Section `http` of the configuration: `users` maps user → password, None: no authentication. `prometheus_path`: of section
+    `prometheus_agent`. `protected`: metrics need a user too (`cluster.protect_metrics`)."""
 
     json_rpc_url: bytes = b"/jsonrpc"
     ws_url: bytes = b"/ws"
     users: dict[str, str] | None = None
     cdr_url: bytes = b"/cdr_http"
     freeswitch_url: bytes = b"/freeswitch_json"
+    prometheus_path: bytes = b"/prometheus"
+    protected: bool = False
 
     @classmethod
-    def of(cls, section: dict[str, Any]) -> HttpOptions:
-        users = None
+    def of(cls, config: dict[str, Any]) -> HttpOptions:
+        users, section = None, config["http"]
         if section.get("use_basic_auth"):
             users = {
                 user: base64.b64decode(password).decode("utf-8", "replace")
@@ -66,7 +82,9 @@ class HttpOptions(msgspec.Struct, frozen=True):
             }
         urls = ("json_rpc_url", "ws_url", "http_cdrs", "freeswitch_cdrs_url")
         rpc, ws, cdrs, freeswitch = (str(section[key]).encode() for key in urls)
-        return cls(rpc, ws, users, cdrs, freeswitch)
+        prometheus = str(config.get("prometheus_agent", {}).get("path", "/prometheus")).encode()
+        protected = bool(config.get("cluster", {}).get("protect_metrics"))
+        return cls(rpc, ws, users, cdrs, freeswitch, prometheus, protected)
 
     def admits(self, authorization: bytes | None) -> bool:
         """Whether the credentials are those of a user. What stands before them is not looked at."""
@@ -262,10 +280,40 @@ class HttpConnection(Connection):
             body = msgspec.json.encode({"status": "ok" if healthy else "incomplete", "workers": self.core.workers_up()})
             exchange.respond(200 if healthy else 503, _JSON, body + b"\n")
         elif path == b"/metrics":
-            exchange.respond(200, _METRICS, self.core.metrics_text(self._connections()).encode())
+            if self._may_read_metrics(exchange):
+                exchange.respond(200, _METRICS, self.core.metrics_text(self._connections()).encode())
+        elif path == self.options.prometheus_path:
+            if self._may_read_metrics(exchange):
+                self._prometheus(exchange)
         else:
-            exchange.respond(404, _PLAIN, b"404 page not found\n", b"X-Content-Type-Options: nosniff\r\n")
+            self._no_page(exchange)
         self._settle()
+
+    def _no_page(self, exchange: Exchange) -> None:
+        exchange.respond(404, _PLAIN, b"404 page not found\n", b"X-Content-Type-Options: nosniff\r\n")
+
+    def _may_read_metrics(self, exchange: Exchange) -> bool:
+        return not self.options.protected or self._admitted(exchange)
+
+    def _prometheus(self, exchange: Exchange) -> None:
+        """A call like any other, whose answer is the page (chapter 70 §8)."""
+        counts = self.core.metrics.scrapes
+        counts.in_flight += 1
+
+        def reply(answer: bytes) -> None:
+            found = _decode_page(answer)
+            if found.error == _NOT_ENABLED:
+                self._no_page(exchange)
+            elif found.result is None:
+                counts.ended(503)
+                exchange.respond(503, _PLAIN, f"{found.error}\n".encode())
+            else:
+                counts.ended(200)
+                exchange.respond(200, _METRICS, (found.result + counts.text()).encode())
+            counts.in_flight -= 1
+            self._settle()
+
+        self.core.request(self.client, Envelope(_PAGE, NO_ID, b"{}"), reply, time.monotonic_ns())
 
     def _connections(self) -> dict[str, int]:
         kinds: dict[str, int] = {}

@@ -71,7 +71,7 @@ class Process:
             str(cores["caps_strategy"]),
             str(cores["caps_stats_interval"]) not in ("", "0", "0s"),
         )
-        self.http = HttpOptions.of(config["http"])
+        self.http = HttpOptions.of(config)
         self.connections: set[Connection] = set()
         self._loop = asyncio.get_running_loop()
         self._servers: list[asyncio.AbstractServer] = []

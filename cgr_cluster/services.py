@@ -29,6 +29,7 @@ MODULES = (
     "cgr_cluster.rankings.api",
     "cgr_cluster.resources.api",
     "cgr_cluster.ips.api",
+    "cgr_cluster.prometheus.api",
     "cgr_cluster.routes.api",
     "cgr_cluster.guardian.api",
     "cgr_cluster.caches.api",

@@ -24,6 +24,7 @@ DEFAULTS: dict[str, Any] = {
     "fold_log_bytes": 256 * MIB,
     "short_lived": "10m",
     "ip_ranges": True,
+    "protect_metrics": False,
     "allow_panic": False,
     "allow_shutdown": False,
 }

@@ -14,7 +14,7 @@ from typing import Any
 
 from cgr_cluster.node.keys import read_key
 from cgr_cluster.node.outside_effects import get_page, json_rpc, post_json, send_mail
-from cgr_cluster.node.outside_platform import is_folder, missing_folders, process_status, read_config
+from cgr_cluster.node.outside_platform import is_folder, missing_folders, node_processes, process_status, read_config
 from cgr_cluster.node.reader_files import READER_FILES
 from cgr_cluster.rpc.errors import ApiError
 
@@ -88,6 +88,7 @@ OUTSIDE: dict[str, Callable[..., Any]] = {
     "read_config": read_config,
     "missing_folders": missing_folders,
     "process_status": process_status,
+    "node_processes": node_processes,
     **READER_FILES,
 }
 NETWORK = frozenset(

@@ -47,6 +47,55 @@ def process_status() -> dict[str, Any]:
         }
 
 
+OURS = "cgr-"  # what the names of a node's processes begin with
+
+
+def node_processes() -> list[dict[str, Any]]:
+    """Figures of all processes of this node, in the units of Prometheus; what the system does not tell is left out. Outside of
+    a node (all in one process) it is that process alone."""
+    own = psutil.Process()
+    family = [own]
+    parent = own.parent()
+    if own.name().startswith(OURS) and parent is not None:
+        try:
+            children = parent.children()
+        except psutil.Error:  # it has just died, and so will this process
+            children = [own]
+        family = [parent, *sorted((one for one in children), key=lambda one: one.pid)]
+    found = []
+    for process in family:
+        name = "supervisor" if process is parent else _short_name(process)
+        if name:
+            found.append({"process": name, **_figures(process)})
+    return found
+
+
+def _short_name(process: psutil.Process) -> str:
+    """`worker-0`; "" for one that has ended."""
+    try:
+        return str(process.name()).removeprefix(OURS)
+    except psutil.Error:
+        return ""
+
+
+def _figures(process: psutil.Process) -> dict[str, float]:
+    """What can be read of it: one that ends meanwhile tells less."""
+    figures: dict[str, float] = {}
+    try:
+        with process.oneshot():
+            cpu, memory = process.cpu_times(), process.memory_info()
+            figures["cpu_seconds_total"] = cpu.user + cpu.system
+            figures["resident_memory_bytes"] = memory.rss
+            figures["virtual_memory_bytes"] = memory.vms
+            figures["start_time_seconds"] = process.create_time()
+            figures["threads"] = process.num_threads()
+            figures["open_fds"] = process.num_fds()
+            figures["max_fds"] = process.rlimit(psutil.RLIMIT_NOFILE)[0]
+    except psutil.Error:
+        pass
+    return figures
+
+
 def read_config(path: str) -> list[str]:
     """The texts of a configuration file, or of all `*.json` below a folder in the order of their names."""
     root = Path(path)

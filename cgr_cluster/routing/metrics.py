@@ -8,8 +8,27 @@ BOUNDS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0
 _BOUNDS_NS = tuple(int(bound * 1e9) for bound in BOUNDS_S)
 
 
+class Scrapes:
+    """Counters of the page that Prometheus reads (chapter 70 §8)."""
+
+    def __init__(self) -> None:
+        self.in_flight = 0
+        self._ended = {200: 0, 500: 0, 503: 0}  # status → responses
+
+    def ended(self, status: int) -> None:
+        self._ended[status] += 1
+
+    def text(self) -> str:
+        name = "promhttp_metric_handler_requests"
+        return (
+            f"# HELP {name}_in_flight Scrapes under way, this one included.\n# TYPE {name}_in_flight gauge\n{name}_in_flight {self.in_flight}\n"
+            f"# HELP {name}_total Scrapes by status of the response, this one included.\n# TYPE {name}_total counter\n"
+        ) + "".join(f'{name}_total{{code="{status}"}} {count}\n' for status, count in self._ended.items())
+
+
 class Metrics:
     def __init__(self) -> None:
+        self.scrapes = Scrapes()
         self.requests: dict[str, int] = {}  # by method, as called; only methods that exist
         self.errors: dict[str, int] = {}  # answers that are errors, by method
         self.unknown = 0  # calls of methods that do not exist, or with params that are no list

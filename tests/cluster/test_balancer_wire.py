@@ -294,6 +294,46 @@ def test_basic_auth() -> None:
         assert rig.stop() == 0
 
 
+# --- Prometheus -----------------------------------------------------------------------------------------------------
+
+
+def page_handler(worker: FakeWorker, item: wire.RequestItem) -> tuple[bool, bytes] | None:
+    """The page of a node, an error in its place, and then none."""
+    if item.method != "CoreSv1.GetPrometheusMetrics":
+        return default_handler(worker, item)
+    number = sum(each.method == item.method for batch in worker.batches for each in batch.requests)
+    return {1: (False, b'"page 1\\n"'), 2: (True, b"SERVER_ERROR: no"), 3: (False, b'"page 2\\n"')}.get(
+        number, (True, b"NOT_FOUND")
+    )
+
+
+def test_the_page_for_prometheus() -> None:
+    """It is asked of a worker; scrapes are counted; other users' calls go on. Metrics are protected when that is wanted."""
+    rig = Rig(
+        '[http]\nuse_basic_auth = true\n[http.auth_users]\n"ann" = "c2VjcmV0"\n'
+        '[prometheus_agent]\npath = "/prom"\n[cluster]\nprotect_metrics = true\n'
+    )
+    try:
+        rig.worker(page_handler)
+        for path in (b"/prom", b"/metrics"):
+            [(status, _, body)] = http(rig, post(b"", path, method=b"GET"))
+            assert (status, body) == (401, b"Not authorized\n")
+        right = b"Authorization: Basic YW5uOnNlY3JldA==\r\n"
+        asked = post(b"", b"/prom", headers=right, method=b"GET")
+        found = [http(rig, asked)[0] for _ in range(4)]
+        assert [status for status, _, _ in found] == [200, 503, 200, 404]
+        assert found[0][1]["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+        assert found[0][2].startswith(b"page 1\n# HELP promhttp_metric_handler_requests_in_flight ")
+        assert b'promhttp_metric_handler_requests_total{code="200"} 1\n' in found[0][2]
+        assert found[1][2] == b"SERVER_ERROR: no\n"
+        for line in (b'requests_total{code="200"} 2', b'requests_total{code="503"} 1', b"requests_in_flight 1"):
+            assert b"promhttp_metric_handler_" + line + b"\n" in found[2][2]
+        [(status, _, _)] = http(rig, post(b"", b"/metrics", headers=right, method=b"GET"))
+        assert status == 200
+    finally:
+        assert rig.stop() == 0
+
+
 # --- WebSocket ----------------------------------------------------------------------------------------------------
 
 

@@ -101,7 +101,7 @@ def test_the_example_is_accepted() -> None:
 
 # Modules that are given a section by others, or whose reading of single keys is not seen.
 GIVEN = {
-    "balancer/http.py": ("http",),
+    "balancer/http.py": ("http", "prometheus_agent.path"),
     "cgr_cluster/filters/index.py": ("chargers", "attributes", "thresholds", "stats", "resources", "ips", "routes"),
     "cgr_cluster/stats/queries.py": ("trends", "rankings"),
     "cgr_cluster/actions/dynaprepaid.py": ("cdrs", "sessions"),
