@@ -12,9 +12,10 @@ import msgspec
 
 from cgr_cluster.engine.domain import GenerationView, Operation, Steps, invoke, outside, together
 from cgr_cluster.engine.owner import object_owner
+from cgr_cluster.filters.params import TenantWithOpts
 from cgr_cluster.prometheus.text import Page
 from cgr_cluster.rpc.errors import ApiError, not_found
-from cgr_cluster.rpc.registry import Params, method, service
+from cgr_cluster.rpc.registry import method, service
 from cgr_cluster.stats.matching import STATS
 from cgr_cluster.stats.steps import look_at
 
@@ -61,12 +62,8 @@ def _tenant_and_id(generation: GenerationView, text: str) -> tuple[str, str]:
     return (tenant, queue_id) if colon else (generation.default_tenant, text)
 
 
-class NoParams(Params):
-    """It takes nothing."""
-
-
 @method("CoreSv1.GetPrometheusMetrics")
-def get_prometheus_metrics(op: Operation, params: NoParams) -> Steps[str]:
+def get_prometheus_metrics(op: Operation, params: TenantWithOpts) -> Steps[str]:
     """The page of metrics as text. Raises `NOT_FOUND` when the agent is not enabled."""
     settings = agent_settings(op.generation)
     if not settings.enabled:
