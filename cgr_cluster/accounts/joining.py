@@ -14,7 +14,8 @@ import msgspec
 from cgr_cluster.accounts.types import SharedGroupMembers
 from cgr_cluster.engine.domain import Operation, Part, Steps, exclusive, sleep, step, stored, task
 from cgr_cluster.engine.owner import LEADER, Owner
-from cgr_cluster.engine.placement import TRY_AGAIN_NS, has_moved, locate, may_move, move, shard_owner
+from cgr_cluster.engine.placement import TRY_AGAIN_NS, has_moved, locate, may_move, move, shard_owner, undo_moves
+from cgr_cluster.rpc.errors import ApiError, server_error
 
 ONE_AT_A_TIME = "shared groups"
 LOOK_AGAIN_NS = 2_000_000
@@ -45,6 +46,7 @@ class Joining(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A join that is not finished; the key is its ticket."""
 
     account_id: str
+    failed: bool = False
 
     def draft(self) -> Joining:
         return self
@@ -91,7 +93,12 @@ def request_join(part: Part, account_id: str, group_ids: list[str]) -> str:
 
 @step("accounts.has_joined", reads=True)
 def has_joined(part: Part, ticket: str) -> bool:
-    return part.read(Joining, ticket) is None
+    joining = part.read(Joining, ticket)
+    if joining is not None and joining.failed:
+        raise server_error(
+            f"account {joining.account_id} could not join its shared groups (see the log); its balance is not shared until it is removed and added again"
+        )
+    return joining is None
 
 
 @step("accounts.finish_join", idempotent=True)
@@ -146,7 +153,22 @@ def _cluster(part: Part, account_id: str) -> tuple[list[str], list[str]]:
     return list(groups), list(accounts)
 
 
-@task("accounts.place")
+@step("accounts.fail_join", idempotent=True)
+def fail_join(part: Part, ticket: str, account_id: str, group_ids: list[str]) -> None:
+    """The account has not become a member; a balance that brings it to the groups anew will."""
+    if part.read(Joining, ticket) is None:
+        return
+    part.put(Joining, ticket, Joining(account_id, True))
+    account = part.edit(MemberOf, account_id)
+    for group_id in group_ids:
+        place = part.edit(GroupPlace, group_id)
+        if place is not None and account_id in place.members:
+            place.members.remove(account_id)
+        if account is not None and group_id in account.groups:
+            account.groups.remove(group_id)
+
+
+@task("accounts.place", given_up="accounts.place_given_up")
 def place(op: Operation, ticket: str, account_id: str, group_ids: list[str]) -> Steps[None]:
     """At the leader, one at a time: bring the cluster together, then make the account a member."""
     yield exclusive(ONE_AT_A_TIME)
@@ -154,6 +176,7 @@ def place(op: Operation, ticket: str, account_id: str, group_ids: list[str]) -> 
     if plan.relocations:
         while not (yield may_move.at(LEADER, ticket)):
             yield sleep(TRY_AGAIN_NS)
+        yield from undo_moves(op.generation)  # nobody else moves now: a mark is of a move that was given up
         for relocation in plan.relocations:
             yield from move(Owner(relocation.kind, relocation.key), relocation.old, plan.shard)
         yield has_moved.at(LEADER, ticket)
@@ -162,13 +185,26 @@ def place(op: Operation, ticket: str, account_id: str, group_ids: list[str]) -> 
     yield finish_join.at(LEADER, ticket)
 
 
+@task("accounts.place_given_up")
+def place_given_up(op: Operation, ticket: str, account_id: str, group_ids: list[str]) -> Steps[None]:
+    """At the leader: whoever waits for the join is told, and nobody stays frozen."""
+    yield fail_join.at(LEADER, ticket, account_id, group_ids)
+    yield exclusive(ONE_AT_A_TIME)
+    yield from undo_moves(op.generation)
+    yield has_moved.at(LEADER, ticket)
+
+
 def join_groups(account_id: str, group_ids: list[str]) -> Steps[None]:
     """Make the account a member, and wait until it is one."""
     if not group_ids:
         return
     ticket: str = yield request_join.at(LEADER, account_id, group_ids)
-    while ticket and not (yield has_joined.at(LEADER, ticket)):
-        yield sleep(LOOK_AGAIN_NS)
+    try:
+        while ticket and not (yield has_joined.at(LEADER, ticket)):
+            yield sleep(LOOK_AGAIN_NS)
+    except ApiError:
+        yield finish_join.at(LEADER, ticket)
+        raise
 
 
 @task("accounts.join")

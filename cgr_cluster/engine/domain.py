@@ -213,6 +213,7 @@ class StepDef:
 STEPS: dict[str, StepDef] = {}
 TASKS: dict[str, Callable[..., Any]] = {}
 AWAITED: set[str] = set()  # tasks whose end the answer of their cause waits for (deliveries.py)
+GIVEN_UP: dict[str, str] = {}  # task → the task that clears up after it
 TIMERS: dict[str, Callable[..., Any]] = {}
 BACKGROUND: set[str] = set()  # timers whose work gives way to everything else
 STORED: dict[str, type[Any]] = {}
@@ -231,14 +232,17 @@ def step(name: str, *, reads: bool = False, idempotent: bool = False) -> Callabl
     return declare
 
 
-def task(name: str, *, awaited: bool = False) -> Callable[[Callable[..., T]], Callable[..., T]]:
+def task(name: str, *, awaited: bool = False, given_up: str = "") -> Callable[[Callable[..., T]], Callable[..., T]]:
     """A generator function `(op, *args)` that `part.spawn(name, ...)` runs once, after the commit. `awaited`: the answer
-    of the request that has caused it leaves when it has ended."""
+    of the request that has caused it leaves when it has ended. `given_up`: the task that is run, with the same arguments,
+    when it has ended with an error, expected or not, and left something half done."""
 
     def declare(function: Callable[..., T]) -> Callable[..., T]:
         TASKS[name] = function
         if awaited:
             AWAITED.add(name)
+        if given_up:
+            GIVEN_UP[name] = given_up
         return function
 
     return declare

@@ -12,6 +12,9 @@ have one effect (invariant 6):
 | `placement.publish` | leader | `home` says the new shard; answered when every live worker has it |
 | `placement.drop` | old shard | records and mark go; what waited is resolved again, and sent to the new shard |
 
+When the operation is given up by an unexpected error, the one that follows it (`given_up` of its task) runs `undo_moves`: what
+was published is finished, anything else stays where it was; nobody waits for a mark that nobody takes away.
+
 A walk over all shards that must meet every owner exactly once (the accounts of an action plan) excludes moves, and moves
 exclude walks: both are noted at the leader (`begin_walk`, `may_move`), so that it holds over restarts too.
 
@@ -27,7 +30,17 @@ from typing import Any, TypeVar
 import msgspec
 
 from cgr_cluster.engine.codec import pack, unpack
-from cgr_cluster.engine.domain import STORED, STORED_NAME, GenerationView, Part, Steps, reference, step, stored
+from cgr_cluster.engine.domain import (
+    STORED,
+    STORED_NAME,
+    GenerationView,
+    Part,
+    Steps,
+    everywhere,
+    reference,
+    step,
+    stored,
+)
 from cgr_cluster.engine.owner import LEADER, Owner, shard_of
 from cgr_cluster.engine.records import Done, Memo, Timer
 
@@ -155,6 +168,44 @@ def drop(part: Part, owner: str) -> None:
     for key, value in _records_of(part, owner):
         part.delete(type(value), key)
     part.delete(Moving, owner)
+
+
+@step("placement.leave", idempotent=True)
+def leave(part: Part, owner: str) -> None:
+    """Remove what was taken in of an owner that does not come after all."""
+    for key, value in _records_of(part, owner):
+        part.delete(type(value), key)
+
+
+@step("placement.thaw", idempotent=True)
+def thaw(part: Part, owner: str) -> None:
+    if part.read(Moving, owner) is not None:
+        part.delete(Moving, owner)
+
+
+@step("placement.shards_frozen", reads=True)
+def shards_frozen(part: Part) -> list[int]:
+    return part.shards_with(Moving)
+
+
+@step("placement.frozen_in", reads=True)
+def frozen_in(part: Part) -> list[tuple[str, int]]:
+    """Owners that are leaving this shard, and for which."""
+    return [(owner, moving.to) for owner, moving in part.all(Moving)]
+
+
+def undo_moves(generation: GenerationView) -> Steps[None]:
+    """End all moves that have begun: by whoever holds the lock of all moves, and moves nobody now."""
+    found: list[list[int]] = yield everywhere(shards_frozen)
+    for old in sorted(number for numbers in found for number in numbers):
+        marks: list[tuple[str, int]] = yield frozen_in.at(shard_owner(old))
+        for text, to in marks:
+            owner = owner_of(text)
+            if owner is not None and locate(generation, owner) != old:
+                yield drop.at(shard_owner(old), text)
+            else:
+                yield leave.at(shard_owner(to), text)
+                yield thaw.at(shard_owner(old), text)
 
 
 # --- walks and moves exclude each other ---------------------------------------------------------------------------

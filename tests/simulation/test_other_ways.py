@@ -16,7 +16,7 @@ from cgr_cluster.chargers.types import ChargerProfile
 from cgr_cluster.engine.codec import pack
 from cgr_cluster.engine.journal import Journal
 from cgr_cluster.engine.owner import REFERENCE_SHARD
-from cgr_cluster.engine.records import Journaled
+from cgr_cluster.engine.records import Intent, Journaled, Timer
 from cgr_cluster.node.node import Node
 from cgr_cluster.rpc.registry import Registry
 from tests.simulation import toy
@@ -199,6 +199,42 @@ def test_invariant_06_is_shown_to_fail_when_results_go_by_their_place_alone(monk
 
     monkeypatch.setattr(Journal, "find", by_place)
     assert crashes_and_changes(WAYS["another order"])
+
+
+# --- another version -----------------------------------------------------------------------------------------------
+
+
+def test_what_this_version_does_not_know_stays_until_one_that_knows_it_runs(caplog: pytest.LogCaptureFixture) -> None:
+    """A method that is under way, a task and a timer of names that are gone: no worker stops, and nothing is lost."""
+    node = ChangingNode(3, toy.registry())
+    for name in ("p0", *PURSES):
+        node.call("Toy.Give", {"purse": name, "coins": 100})
+    node.workers[node.shard_map[0]].engine.references.change(route(5, *FIRST))
+    node.run()
+    node.send("Toy.Travel", {"purse": "p0"})
+    while not any(key.startswith("intent/") for _, key in node.disk):
+        assert node._step()
+    disk = dict(node.disk)
+    task = Intent("task", "toy.gone", pack(["p1"]), node.now_ns, "", 0, [])
+    disk[toy.owner("p1").shard, "intent/t1"] = pack(task)
+    disk[toy.owner("p2").shard, "timer/t2"] = pack(Timer(node.now_ns, "toy.gone", pack(["p2"])))
+    left = {key for key in disk if key[1].startswith(("intent/", "timer/"))}
+
+    older = toy.registry()
+    del older.services["Toy"]["Travel"]
+    node = Node(3, registry=older, disk=disk)
+    assert node.call("Toy.Get", {"purse": "p0"})["result"] == 99
+    node.advance(10**9)
+    texts = " ".join(record.getMessage() for record in caplog.records)
+    assert "request Toy.Travel (b1:9) stays in the log: " in texts
+    assert "task toy.gone (t1) stays in the log: there is no such task" in texts
+    assert "timer toy.gone (t2) stays in the log: there is no such timer" in texts
+    assert left <= set(node.disk)
+
+    node = Node(3, registry=toy.registry(), disk=node.disk)
+    node.run()
+    assert set(coins(node).values()) == {99, 100, 105}
+    assert {key for key in node.disk if key[1].startswith("intent/")} == {(toy.owner("p1").shard, "intent/t1")}
 
 
 # --- the real domain -----------------------------------------------------------------------------------------------

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from cgr_cluster.engine import placement
+from cgr_cluster.engine.domain import StepDef
 from cgr_cluster.engine.owner import Owner
 from cgr_cluster.engine.placement import locate
 from cgr_cluster.engine.redelivery import MEMO_KEPT_NS
@@ -135,6 +137,49 @@ def test_invariant_06_and_07_a_crash_at_every_commit_and_send_of_joins_changes_n
         elif any(key.startswith(("intent/", "moving/", "joining/")) for _, key in node.disk):
             wrong.append(f"crash at event {at}: something is left")
     assert wrong == []
+
+
+DEFECTS = [placement.freeze, placement.export, placement.take_in, placement.publish, placement.drop]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.parametrize("step", DEFECTS, ids=lambda step: step.name)
+def test_a_move_that_a_defect_ends_leaves_nobody_frozen(
+    plan: str, workers: int, step: StepDef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise ZeroDivisionError("on purpose")
+
+    node = new_node(plan, workers)
+    topup(node, "sg_a", 1, "SG1")
+    balance = {"ID": "B", "SharedGroups": "SG1"}
+    asked = {"Account": "sg_b", "BalanceType": "*monetary", "Value": 2, "Balance": balance}
+    with monkeypatch.context() as defect:
+        defect.setattr(step, "function", broken)
+        error = node.call("APIerSv1.AddBalance", asked)["error"]
+        assert "account cgrates.org:sg_b could not join its shared groups" in error
+        node.run()
+    for name in (
+        "sg_c",
+        "sg_d",
+        "sg_e",
+    ):  # the next that moves clears up what could not be, since that needs the step too
+        topup(node, name, 1, "SG1")
+    node.run()
+    left = {key.partition("/")[0] for _, key in node.disk} & {"moving", "intent", "relocating", "joining"}
+    assert left == ({"relocating"} if step is placement.drop and workers > 1 else set())  # that counts for a while
+    generation = node.workers[0].engine.generation
+    for name in ("sg_a", "sg_b"):
+        owned = [shard for shard, key in node.disk if key == f"account/cgrates.org:{name}"]
+        assert owned == [locate(generation, Owner("account", f"cgrates.org:{name}"))]
+    values = result(node, "APIerSv2.GetAccount", {"Account": "sg_b"})["BalanceMap"]["*monetary"]
+    assert [value["Value"] for value in values] == [2]
+    result(node, "APIerSv1.RemoveBalances", {"Account": "sg_b", "BalanceType": "*monetary", "Balance": {"ID": "B"}})
+    topup(node, "sg_b", 3, "SG1")  # and it becomes a member
+    members = [value for (_, key), value in node.disk.items() if key == "shared_group_members/SG1"]
+    assert len(members) == 1
+    assert b"sg_b" in members[0]
+    assert remembered(node) == logged(node)
 
 
 def test_answers_and_step_results_that_moved_along_are_forgotten_in_time(plan: str) -> None:
