@@ -33,6 +33,7 @@ MODULES = (
     "cgr_cluster.routes.api",
     "cgr_cluster.guardian.api",
     "cgr_cluster.caches.api",
+    "cgr_cluster.dispatchers.api",
     "cgr_cluster.sessions.api",
     "cgr_cluster.cdrs.api",
     "cgr_cluster.exporters.api",

@@ -30,7 +30,7 @@ from cgr_cluster.resources.types import RESOURCES
 from cgr_cluster.rpc.errors import ApiError, server_error
 from cgr_cluster.stats.matching import STATS
 from cgr_cluster.stats.steps import forget as forget_queue
-from cgr_cluster.tariffs.deck import Deck, read_deck_slices, warn_of_unloaded
+from cgr_cluster.tariffs.deck import Deck, read_deck_slices
 from cgr_cluster.tariffs.history import remember
 from cgr_cluster.tariffs.loading import AccountLoad, EndedState, Loaded, Loader
 from cgr_cluster.tariffs.rows import Problem
@@ -104,7 +104,6 @@ def load_folder(op: Operation, files: dict[str, bytes], options: LoadOptions) ->
     """Load a folder's files. Raises `SERVER_ERROR: ...` and `invalid data`, and then nothing is written.
 
     References are checked against what was live when the load began."""
-    warn_of_unloaded(files)
     deck, problems = yield from paced(read_deck_slices(files))
     return (yield from load_deck(op, deck, problems, options))
 

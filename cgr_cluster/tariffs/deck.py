@@ -6,18 +6,13 @@ Folders and the store both give decks; loading reads nothing else.
 from __future__ import annotations
 
 import io
-import logging
 import zipfile
 import zlib
-from collections.abc import Collection
-from pathlib import PurePosixPath
 from typing import Any
 
-from cgr_cluster.tariffs import profile_rows, query_rows, rows
+from cgr_cluster.tariffs import dispatcher_rows, profile_rows, query_rows, rows
 from cgr_cluster.tariffs.rows import FileKind, Problem, read_slices, write_kind
 from cgr_cluster.tariffs.slices import Slices, whole
-
-logger = logging.getLogger("cgr_cluster.tariffs")
 
 Deck = dict[str, list[Any]]  # kind → objects (tp_types), in file order
 
@@ -26,22 +21,9 @@ LOAD_ORDER: tuple[FileKind, ...] = (
     rows.SHARED_GROUPS, rows.ACTIONS, rows.ACTION_PLANS, rows.ACTION_TRIGGERS, rows.ACCOUNT_ACTIONS,
     profile_rows.FILTERS, profile_rows.RESOURCES, profile_rows.IPS, profile_rows.STATS, query_rows.TRENDS,
     query_rows.RANKINGS, profile_rows.THRESHOLDS, profile_rows.ROUTES, profile_rows.ATTRIBUTES, profile_rows.CHARGERS,
+    dispatcher_rows.DISPATCHER_PROFILES, dispatcher_rows.DISPATCHER_HOSTS,
 )  # fmt: skip
 KIND_OF_FILE = {kind.file: kind for kind in LOAD_ORDER}
-NOT_LOADED = frozenset((
-    "DispatcherProfiles.csv", "DispatcherHosts.csv",
-))  # fmt: skip
-
-
-def files_in(files: dict[str, bytes], names: Collection[str]) -> list[str]:
-    """Paths of the files that have one of these names."""
-    return sorted(path for path in files if PurePosixPath(path).name in names)
-
-
-def warn_of_unloaded(files: dict[str, bytes]) -> None:
-    """Folders of other installations hold files of subsystems that are not built yet; say so, once a file."""
-    for path in files_in(files, NOT_LOADED):
-        logger.warning("tariff plan file %s is not loaded: its subsystem is not available", path)
 
 
 def read_deck(files: dict[str, bytes]) -> tuple[Deck, dict[str, list[Problem]]]:

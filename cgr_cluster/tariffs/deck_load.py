@@ -31,7 +31,7 @@ from cgr_cluster.tariffs.applying import (
     removal,
     remove_accounts,
 )
-from cgr_cluster.tariffs.deck import Deck, lines_of, read_deck_slices, warn_of_unloaded
+from cgr_cluster.tariffs.deck import Deck, lines_of, read_deck_slices
 from cgr_cluster.tariffs.history import remember
 from cgr_cluster.tariffs.loading import EndedState, Loaded, Loader
 from cgr_cluster.tariffs.progress import (
@@ -108,7 +108,6 @@ Prepared = tuple[dict[str, dict[str, "bytes | None"]], Remaining]  # kind → ke
 
 def deck_of_folder(files: dict[str, bytes], report: Report = nobody) -> tuple[Deck, Problems]:
     """`files` are taken out as they are read."""
-    warn_of_unloaded(files)
     found = counted(read_deck_slices(files), report, CHECKING, lines_of(files))
     files.clear()
     return found

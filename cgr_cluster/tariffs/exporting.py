@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from cgr_cluster.attributes.settings import attribute_settings
 from cgr_cluster.attributes.types import AttributeProfile
 from cgr_cluster.chargers.types import ChargerProfile
+from cgr_cluster.dispatchers.types import DISPATCHERS, HOST
 from cgr_cluster.engine.domain import GenerationView, Operation, Steps, outside
 from cgr_cluster.events.durations import format_duration
 from cgr_cluster.events.instant import Instant
@@ -20,7 +21,7 @@ from cgr_cluster.routes.types import RouteProfile
 from cgr_cluster.rpc.errors import ApiError, require
 from cgr_cluster.rpc.registry import Params, method
 from cgr_cluster.stats.types import StatQueueProfile
-from cgr_cluster.tariffs import profile_rows
+from cgr_cluster.tariffs import dispatcher_rows, profile_rows
 from cgr_cluster.tariffs import tp_types as tp
 from cgr_cluster.tariffs.rows import FileKind, write_kind
 from cgr_cluster.thresholds.types import ThresholdProfile
@@ -127,6 +128,12 @@ class Export(NamedTuple):
 EXPORTS = {
     "*attributes": Export("attribute_profile", profile_rows.ATTRIBUTES, _attribute),
     "*chargers": Export("charger", profile_rows.CHARGERS, _charger),
+    "*dispatchers": Export(
+        DISPATCHERS.name,
+        dispatcher_rows.DISPATCHER_PROFILES,
+        lambda p, _: dispatcher_rows.profile_row(p, _interval(p.activation_interval)),
+    ),
+    "*dispatcher_hosts": Export(HOST, dispatcher_rows.DISPATCHER_HOSTS, lambda h, _: dispatcher_rows.host_row(h)),
     "*filters": Export("filter", profile_rows.FILTERS, _filter),
     "*ips": Export("ip_profile", profile_rows.IPS, _ip),
     "*resources": Export("resource_profile", profile_rows.RESOURCES, _resource),

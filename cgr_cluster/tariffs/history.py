@@ -21,7 +21,7 @@ PARTITIONS = {
     "*action_plans": "action_plan", "*action_triggers": "action_trigger", "*filters": "filter",
     "*attribute_profiles": "attribute_profile", "*charger_profiles": "charger", "*threshold_profiles": "threshold_profile",
     "*statqueue_profiles": "stat_profile", "*resource_profiles": "resource_profile", "*ip_profiles": "ip_profile",
-    "*route_profiles": "route_profile",
+    "*route_profiles": "route_profile", "*dispatcher_profiles": "dispatcher_profile", "*dispatcher_hosts": "dispatcher_host",
 }  # fmt: skip
 TIME_LAYOUT = "2006-01-02 15:04:05.999999999 -0700 MST"
 

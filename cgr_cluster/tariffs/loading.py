@@ -15,6 +15,8 @@ import msgspec
 from cgr_cluster.actions.schedule import PREDEFINED, is_asap, predefined
 from cgr_cluster.actions.types import ActionGroup, ActionPlan, ActionTiming, ActionTriggerGroup
 from cgr_cluster.attributes.settings import attribute_settings
+from cgr_cluster.dispatchers.types import DISPATCHERS
+from cgr_cluster.dispatchers.types import HOST as DISPATCHER_HOST
 from cgr_cluster.engine.domain import GenerationView
 from cgr_cluster.events.times import parse_time
 from cgr_cluster.ips.types import IPS, IPProfile
@@ -38,6 +40,7 @@ from cgr_cluster.stats.types import StatQueueProfile
 from cgr_cluster.tariffs import tp_types as tp
 from cgr_cluster.tariffs.action_rows import action_of, trigger_of
 from cgr_cluster.tariffs.deck import LOAD_ORDER, Deck
+from cgr_cluster.tariffs.dispatcher_rows import dispatcher_host_of, dispatcher_profile_of
 from cgr_cluster.tariffs.profiles import (
     attribute_profile_of,
     charger_of,
@@ -355,6 +358,14 @@ class Loader:
         found = charger_of(row, cast(GenerationView, self), self._now_ns, self._zone)
         self._objects["charger", f"{found.tenant}:{found.id}"] = found
 
+    def _load_dispatcher_profile(self, row: tp.TPDispatcherProfile) -> None:
+        found = dispatcher_profile_of(row, cast(GenerationView, self), self._now_ns, self._zone)
+        self._objects[DISPATCHERS.name, f"{found.tenant}:{found.id}"] = found
+
+    def _load_dispatcher_host(self, row: tp.TPDispatcherHost) -> None:
+        found = dispatcher_host_of(row)
+        self._objects[DISPATCHER_HOST, f"{found.tenant}:{found.id}"] = found
+
 
 _LOADERS: dict[str, Callable[[Loader, Any], Slices[None] | None]] = {
     "destination": Loader._load_destination,
@@ -378,4 +389,6 @@ _LOADERS: dict[str, Callable[[Loader, Any], Slices[None] | None]] = {
     "route": Loader._load_route,
     "attribute_profile": Loader._load_attribute_profile,
     "charger": Loader._load_charger,
+    "dispatcher_profile": Loader._load_dispatcher_profile,
+    "dispatcher_host": Loader._load_dispatcher_host,
 }

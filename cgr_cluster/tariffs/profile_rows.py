@@ -62,11 +62,12 @@ def interval_text(interval: tp.TPActivationInterval | None) -> str:
     return f"{interval.ActivationTime};{interval.ExpiryTime}" if interval.ExpiryTime else interval.ActivationTime
 
 
-def _unite(into: list[str], more: Sequence[str]) -> None:
+def unite(into: list[str], more: Sequence[str]) -> None:
+    """Add what is not there yet."""
     into.extend(value for value in more if value not in into)
 
 
-class _Draft:
+class Draft:
     """A profile while its rows are read."""
 
     __slots__ = ("filter_ids", "id", "interval", "parts", "tenant", "values", "weight")
@@ -81,17 +82,19 @@ class _Draft:
         self.values: dict[str, Any] = {}
 
 
-def _draft(found: Found, row: list[Any]) -> _Draft:
+def draft_of(found: Found, row: list[Any]) -> Draft:
+    """The profile that a row is about; `row` begins with tenant and id."""
     key = f"{row[0]}:{row[1]}"
     draft = found.get(key)
     if draft is None:
-        draft = found[key] = _Draft(row[0], row[1])
-    result: _Draft = draft
+        draft = found[key] = Draft(row[0], row[1])
+    result: Draft = draft
     return result
 
 
-def _common(draft: _Draft, filter_ids: str, interval: str, weight: float) -> None:
-    _unite(draft.filter_ids, split_list(filter_ids))
+def common_cells(draft: Draft, filter_ids: str, interval: str, weight: float) -> None:
+    """The cells that most profiles have: filters are united, of the others the last that says something counts."""
+    unite(draft.filter_ids, split_list(filter_ids))
     if interval:
         draft.interval = interval_of(interval)
     if weight:
@@ -100,7 +103,7 @@ def _common(draft: _Draft, filter_ids: str, interval: str, weight: float) -> Non
 
 def _filters() -> tuple[Add, Finish, Cells]:
     def add(found: Found, row: list[Any]) -> None:
-        draft = _draft(found, row)
+        draft = draft_of(found, row)
         kind, element, values, interval = row[2:]
         if interval:
             draft.interval = interval_of(interval)
@@ -126,10 +129,10 @@ def _filters() -> tuple[Add, Finish, Cells]:
 
 def _attributes() -> tuple[Add, Finish, Cells]:
     def add(found: Found, row: list[Any]) -> None:
-        draft = _draft(found, row)
+        draft = draft_of(found, row)
         contexts, filter_ids, interval, attribute_filters, path, kind, value, blocker, weight = row[2:]
-        _common(draft, filter_ids, interval, weight)
-        _unite(draft.values.setdefault("contexts", []), split_list(contexts))
+        common_cells(draft, filter_ids, interval, weight)
+        unite(draft.values.setdefault("contexts", []), split_list(contexts))
         draft.values.setdefault("blocker", blocker)
         if path:
             draft.parts.append(tp.TPAttribute(split_list(attribute_filters), path, kind, value))
@@ -162,9 +165,9 @@ def _attributes() -> tuple[Add, Finish, Cells]:
 
 def _chargers() -> tuple[Add, Finish, Cells]:
     def add(found: Found, row: list[Any]) -> None:
-        draft = _draft(found, row)
+        draft = draft_of(found, row)
         filter_ids, interval, run_id, attribute_ids, weight = row[2:]
-        _common(draft, filter_ids, interval, weight)
+        common_cells(draft, filter_ids, interval, weight)
         if run_id or "run_id" not in draft.values:
             draft.values["run_id"] = run_id
         draft.parts.extend(split_attribute_ids(attribute_ids))
@@ -205,11 +208,11 @@ def _thresholds() -> tuple[Add, Finish, Cells]:
     def add(found: Found, row: list[Any]) -> None:
         filter_ids, interval, max_hits, min_hits, min_sleep, blocker, weight, action_ids, runs_async, ee_ids = row[2:]
         parse_duration(min_sleep)  # a text that is none is the file's error, and the row says nothing
-        draft = _draft(found, row)
-        _common(draft, filter_ids, interval, weight)
+        draft = draft_of(found, row)
+        common_cells(draft, filter_ids, interval, weight)
         draft.values.setdefault("first", (max_hits, min_hits, min_sleep, blocker, runs_async))
-        _unite(draft.values.setdefault("action_ids", []), split_list(action_ids))
-        _unite(draft.values.setdefault("ee_ids", []), split_list(ee_ids))
+        unite(draft.values.setdefault("action_ids", []), split_list(action_ids))
+        unite(draft.values.setdefault("ee_ids", []), split_list(ee_ids))
 
     def finish(tpid: str, load_id: str, found: Found) -> list[Any]:
         out = []
@@ -240,14 +243,14 @@ def _resources() -> tuple[Add, Finish, Cells]:
         parse_duration(ttl)  # a text that is none is the file's error, as the next, and the row says nothing
         if limit:
             float_of(limit)
-        draft = _draft(found, row)
-        _common(draft, filter_ids, interval, weight)
+        draft = draft_of(found, row)
+        common_cells(draft, filter_ids, interval, weight)
         values = draft.values
         for name, value in (("ttl", ttl), ("limit", limit), ("message", message)):
             values[name] = value or values.get(name, "")
         values["blocker"] = blocker or values.get("blocker", False)
         values["stored"] = stored or values.get("stored", False)
-        _unite(values.setdefault("threshold_ids", []), split_list(thresholds))
+        unite(values.setdefault("threshold_ids", []), split_list(thresholds))
 
     def finish(tpid: str, load_id: str, found: Found) -> list[Any]:
         return [
@@ -274,8 +277,8 @@ def _ips() -> tuple[Add, Finish, Cells]:
     def add(found: Found, row: list[Any]) -> None:
         filter_ids, interval, ttl, stored, weight, pool_id, pool_filters, *cells = row[2:]
         parse_duration(ttl)  # a text that is none is the file's error, and the row says nothing
-        draft = _draft(found, row)
-        _common(draft, filter_ids, interval, weight)
+        draft = draft_of(found, row)
+        common_cells(draft, filter_ids, interval, weight)
         draft.values["ttl"] = ttl or draft.values.get("ttl", "")
         draft.values["stored"] = stored or draft.values.get("stored", False)
         if not pool_id:
@@ -284,7 +287,7 @@ def _ips() -> tuple[Add, Finish, Cells]:
         if pool is None:
             pool = tp.TPIPPool(pool_id, [])
             draft.parts.append(pool)
-        _unite(pool.FilterIDs, split_list(pool_filters))
+        unite(pool.FilterIDs, split_list(pool_filters))
         for name, value in zip(("Type", "Range", "Strategy", "Message", "Weight", "Blocker"), cells, strict=True):
             if value:
                 setattr(pool, name, value)
@@ -320,14 +323,14 @@ def _stats() -> tuple[Add, Finish, Cells]:
             row[2:]
         )
         parse_duration(ttl)  # a text that is none is the file's error, and the row says nothing
-        draft = _draft(found, row)
-        _common(draft, filter_ids, interval, weight)
+        draft = draft_of(found, row)
+        common_cells(draft, filter_ids, interval, weight)
         values = draft.values
         for name, value in (("length", length), ("ttl", ttl), ("min_items", min_items)):
             values[name] = value or values.get(name, type(value)())
         values["stored"] = stored or values.get("stored", False)
         values["blocker"] = blocker or values.get("blocker", False)
-        _unite(values.setdefault("threshold_ids", []), split_list(thresholds))
+        unite(values.setdefault("threshold_ids", []), split_list(thresholds))
         known = {metric.MetricID: metric for metric in draft.parts}
         for metric_id in split_list(metrics):
             metric = known.get(metric_id)
@@ -366,12 +369,12 @@ def _routes() -> tuple[Add, Finish, Cells]:
     weight, blocker and parameters. All is in the order of the file."""
 
     def add(found: Found, row: list[Any]) -> None:
-        draft = _draft(found, row)
+        draft = draft_of(found, row)
         filter_ids, interval, sorting, parameters = row[2:6]
         route_id, route_filters, accounts, plans, resources, stats, route_weight, blocker, route_parameters = row[6:15]
-        _common(draft, filter_ids, interval, row[15])
+        common_cells(draft, filter_ids, interval, row[15])
         draft.values["sorting"] = sorting or draft.values.get("sorting", "")
-        _unite(draft.values.setdefault("parameters", []), split_list(parameters))
+        unite(draft.values.setdefault("parameters", []), split_list(parameters))
         if not route_id:
             return
         by_name = draft.values.setdefault("routes", {})

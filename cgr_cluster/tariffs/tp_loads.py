@@ -24,7 +24,7 @@ from cgr_cluster.tariffs.applying import (
     remove_from_store,
     write,
 )
-from cgr_cluster.tariffs.deck import LOAD_ORDER, Deck, unzip_files, warn_of_unloaded, write_deck, zip_files
+from cgr_cluster.tariffs.deck import LOAD_ORDER, Deck, unzip_files, write_deck, zip_files
 from cgr_cluster.tariffs.deck_load import Source, load_by_deck
 from cgr_cluster.tariffs.rows import read_slices
 from cgr_cluster.tariffs.slices import listed_in_slices, paced
@@ -281,7 +281,6 @@ def import_tp_zip_file(op: Operation, params: AttrImportTPZipFile) -> Steps[str]
 
 def _import(tpid: str, files: dict[str, bytes], load_id: str, separator: str) -> Steps[None]:
     """Store the rows of the files whose names the folder itself has. A bad file is left out, the others are stored."""
-    warn_of_unloaded(files)
     here = {path for path in files if len(PurePosixPath(path).parts) == 1}
     objects: list[tuple[str, bytes]] = []
     whole = True

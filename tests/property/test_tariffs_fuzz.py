@@ -21,7 +21,7 @@ from cgr_cluster.engine.owner import REFERENCE_SHARD
 from cgr_cluster.node.node import Node
 from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.tariffs import deck as decks
-from cgr_cluster.tariffs.deck import KIND_OF_FILE, LOAD_ORDER, NOT_LOADED, read_deck, unzip_files, write_deck, zip_files
+from cgr_cluster.tariffs.deck import KIND_OF_FILE, LOAD_ORDER, read_deck, unzip_files, write_deck, zip_files
 from cgr_cluster.tariffs.loading import Loader
 from cgr_cluster.tariffs.validation import flaw
 from tests.property.api_world import PLAN, Logged, World, flaw_of
@@ -66,7 +66,7 @@ def folders(draw: st.DrawFn) -> dict[str, bytes]:
         width = len(kind.columns)
         rows = draw(st.lists(st.lists(CELLS, min_size=width, max_size=width), max_size=4))
         files[kind.file] = encoded("\n".join(",".join(row) for row in rows), draw(ENCODINGS))
-    for name in draw(st.lists(st.sampled_from(sorted({*KIND_OF_FILE, *NOT_LOADED})), max_size=2)):
+    for name in draw(st.lists(st.sampled_from(sorted(KIND_OF_FILE)), max_size=2)):
         files[f"sub/{name}"] = draw(st.binary(max_size=60))
     return files
 

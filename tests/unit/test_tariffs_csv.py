@@ -159,6 +159,9 @@ PLAN = {
     "Routes.csv": b"t,RO,F1;F2,2020-01-01T00:00:00Z,*load,g:1;h:2,g,F3,A1;A2,P,R,S:*tcc,10,true,x=1,20\n"
     b"t,RO,,,,,h,,,,,S,,,,\nt,RO,,,,,g,F4,,,,,5,,,\n",
     "Thresholds.csv": b"t,TH,F1;F2,2020-01-01T00:00:00Z,-1,2,1h,true,10,A;B,true,E\n",
+    "DispatcherProfiles.csv": b"t,DP,*any;*sessions,F1;F2,2020-01-01T00:00:00Z,*weight,*defaultRatio:2;x,H1,F3,10,true,*ratio:1,20\n"
+    b"t,DP,*stats,F4,,,y,H2,,5,,,\nt,DP,,,,,,H1,F5,,,z,\n",
+    "DispatcherHosts.csv": b"t,H1,127.0.0.1:2012,*json,1,-1,1m,2s,3s,true,/key,/cert,/ca\nt,H2,,,,,,,,,,,\n",
     "Chargers.csv": b"t,C,F1,X;Y,run,*a:b:c;D;*e:f:g,10\nt,C,,,,*h:i:j,\n",
 }
 

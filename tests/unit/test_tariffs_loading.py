@@ -155,17 +155,15 @@ def test_all_errors_are_collected_for_the_operator() -> None:
     ]
 
 
-def test_the_check_of_a_folder_tells_flaws_and_unread_files_too() -> None:
+def test_the_check_of_a_folder_tells_flaws_too() -> None:
     files = {
         "Timings.csv": b"T,,,,1,08:00:00\n",
         "Rates.csv": RATES,
         "DestinationRates.csv": DR,
         "RatingPlans.csv": b"P,DR,T,1\n",
-        "x/DispatcherHosts.csv": b"",
     }
     assert [(p.file, p.text) for p in check_folder(files, Generation({}), NOW_NS)] == [
         ("RatingPlans.csv", "rating plan P: its timings do not cover the week"),
-        ("x/DispatcherHosts.csv", "not loaded: its subsystem is not available"),
     ]
 
 
