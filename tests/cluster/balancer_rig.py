@@ -21,7 +21,7 @@ from cgr_cluster.routing import wire
 from tests.cluster.ports import free_port_base
 
 ROOT = Path(__file__).parents[2]
-WAIT = 10.0  # seconds that a test waits for something at most
+WAIT = 90.0  # seconds that a test waits for something at most: more than the slowest machine needs
 
 Handler = Callable[["FakeWorker", wire.RequestItem], tuple[bool, bytes] | None]
 

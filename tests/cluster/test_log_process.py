@@ -21,6 +21,7 @@ from cgr_cluster.log.errors import RefusalError
 from cgr_cluster.log.format import encode_body, seal
 from cgr_cluster.log.recovery import find_end
 from cgr_cluster.log.segments import segment_name, segment_numbers
+from tests.cluster.node_rig import WAIT
 
 pytestmark = pytest.mark.cluster
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,7 +51,7 @@ class LogNode:
 
     def fail_to_start(self) -> str:
         process = self.spawn("workers.log_process", *self.options)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=WAIT)
         assert process.returncode == 78
         _, found, text = errors.splitlines()[-1].partition("cannot start: ")
         assert found
@@ -114,7 +115,7 @@ class Worker:
                 self.client.append(following, group(following, self.worker, self.incarnation))
             self.moved.clear()
             if self.acknowledged < number:
-                await asyncio.wait_for(self.moved.wait(), 20)
+                await asyncio.wait_for(self.moved.wait(), WAIT)
 
 
 def numbers_in(node: LogNode, worker: int = 1) -> list[int]:
@@ -145,7 +146,7 @@ def test_invariant_03_kill_in_the_middle_of_a_stream_loses_nothing_and_repeats_n
         one.client.close()
         two.client.close()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(WAIT) == 0
 
     asyncio.run(scenario())
     assert logged_numbers(node, 1) == list(range(1, 2001))
@@ -233,7 +234,7 @@ def test_the_folder_folds_on_demand_and_drops_segments(node: LogNode) -> None:
     assert len(segment_numbers(os.listdir(node.place.segments))) == 1
     assert numbers_in(node) == list(range(1, 3001))
     folder.send_signal(signal.SIGTERM)
-    assert folder.wait(10) == 0
+    assert folder.wait(WAIT) == 0
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from time import monotonic, sleep
+from time import sleep
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from cgr_cluster.node import outside_effects
 from cgr_cluster.node.outside_effects import get_page, json_rpc, post_json, send_mail
 from cgr_cluster.rpc.errors import ApiError
 
+WAIT = 90.0
 Talk = Callable[[socket.socket], None]
 
 
@@ -44,8 +45,8 @@ def dead() -> str:
         return f"127.0.0.1:{listener.getsockname()[1]}"
 
 
-def says(*pieces: bytes, asked: list[bytes] | None = None, stays: float = 0.0) -> Talk:
-    """Read the request, send the pieces one by one, stay a while."""
+def says(*pieces: bytes, asked: list[bytes] | None = None, until: threading.Event | None = None) -> Talk:
+    """Read the request, send the pieces one by one, stay until the test has seen what it wants."""
 
     def talk(connection: socket.socket) -> None:
         request = connection.recv(65536)
@@ -54,7 +55,8 @@ def says(*pieces: bytes, asked: list[bytes] | None = None, stays: float = 0.0) -
         for piece in pieces:
             connection.sendall(piece)
             sleep(0.02)
-        sleep(stays)
+        if until is not None:
+            until.wait(WAIT)
 
     return talk
 
@@ -89,10 +91,10 @@ def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_call_over_tcp(pieces: list[bytes], result: Any) -> None:
     asked: list[bytes] = []
-    with server(says(*pieces, asked=asked, stays=1)) as address:
-        began = monotonic()
-        assert json.loads(json_rpc(address, "*json", "A.B", '{"c": 1}')) == result
-        assert monotonic() - began < 0.9  # it does not wait for more
+    answered = threading.Event()
+    with server(says(*pieces, asked=asked, until=answered)) as address:
+        assert json.loads(json_rpc(address, "*json", "A.B", '{"c": 1}')) == result  # it does not wait for more
+        answered.set()
     assert asked[0].endswith(b"\n")
     assert json.loads(asked[0]) == {"method": "A.B", "params": [{"c": 1}], "id": 1}
 
@@ -137,10 +139,11 @@ def test_nobody_there() -> None:
 @pytest.mark.usefixtures("short_limits")
 @pytest.mark.parametrize("transport", ["*json", "*http_jrpc"])
 def test_an_endpoint_that_is_silent_holds_the_thread_for_one_wait(transport: str) -> None:
-    with server(says(stays=1.5)) as address:
-        began = monotonic()
-        failure(json_rpc, f"http://{address}/" if transport == "*http_jrpc" else address, transport, "A.B", "{}")
-        assert monotonic() - began < 1.4
+    given_up = threading.Event()
+    with server(says(until=given_up)) as address:
+        where = f"http://{address}/" if transport == "*http_jrpc" else address
+        assert "timed out" in failure(json_rpc, where, transport, "A.B", "{}")
+        given_up.set()
 
 
 @pytest.mark.usefixtures("short_limits")
@@ -157,12 +160,11 @@ def test_an_answer_that_never_ends_is_given_up(start: bytes) -> None:
             return
 
     with server(drip) as address:
-        began = monotonic()
         if start.startswith(b"{"):
-            failure(json_rpc, address, "*json", "A.B", "{}")
+            found = failure(json_rpc, address, "*json", "A.B", "{}")
         else:
-            assert "no whole answer after 0.4 s" in failure(get_page, f"http://{address}/", "{}")
-        assert monotonic() - began < 3
+            found = failure(get_page, f"http://{address}/", "{}")
+        assert "no whole answer after 0.4 s" in found
 
 
 def test_an_answer_without_bounds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,7 +228,7 @@ def test_a_mail(offers: str, logs_in: bool) -> None:
     with server(smtp(heard, offers)) as address:
         send_mail(address, mailer, ["a@x", "b@x"], "Subject here", "line 1\nline 2")
     assert any(line.startswith("AUTH") for line in heard) == logs_in
-    assert [line for line in heard if line.startswith("rcpt")] == ["rcpt TO:<a@x>", "rcpt TO:<b@x>"]
+    assert [line for line in map(str.lower, heard) if line.startswith("rcpt")] == ["rcpt to:<a@x>", "rcpt to:<b@x>"]
     assert {"From: cgr@here", "To: a@x, b@x", "Subject: Subject here", "line 1", "line 2"} <= set(heard)
 
 

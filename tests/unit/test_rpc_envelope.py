@@ -57,7 +57,7 @@ def test_text_that_is_no_utf8() -> None:
     "document",
     ["hello", '"text"', "7", "true", "[]", '[{"method":"CoreSv1.Ping","params":[{}],"id":1}]', '{"method":5}',
      '{"method":"CoreSv1.Ping",,}', '{"method":["x"],"params":[{}]}', "", "{", "{'a':1}", '{"a":01}', "nul",
-     '{"method":"A.B","params":[' + "[" * 5000 + "]" * 5000 + "]}"],
+     '{"method":"A.B","params":[' + "[" * 50_000 + "]" * 50_000 + "]}"],
 )  # fmt: skip
 def test_what_is_no_request(document: str) -> None:
     with pytest.raises(MalformedError):
