@@ -1,4 +1,5 @@
-"""The edge process: exporters, in one place for the whole node (design 3, docs/exporters.md). Workers do no such I/O.
+"""The edge process: exporters, in one place for the whole node, and the files of readers (design 3, docs/exporters.md,
+docs/readers.md). Workers do no such I/O.
 
 One loop takes what the workers ask. The exporters (templates, files, metrics) belong to one thread, which takes all that
 has come in at once, so that many rows are one commit. What goes over the network is sent by other threads, a bounded number

@@ -8,6 +8,7 @@ from typing import Any
 from cgr_cluster.edge import transports
 from cgr_cluster.edge.exporter_service import ExporterService, Sending
 from cgr_cluster.edge.failed_posts import post_files, read_posts, replace_posts
+from cgr_cluster.edge.reader_files import READER_FILES
 from cgr_cluster.exporters.types import Export, Outcome
 from cgr_cluster.rpc.errors import ApiError
 
@@ -41,4 +42,5 @@ NETWORK_FUNCTIONS: dict[str, Callable[..., Any]] = {
     "ees.read_posts": read_posts,
     "ees.post": transports.send,
     "ees.replace_posts": replace_posts,
+    **READER_FILES,
 }

@@ -14,6 +14,7 @@ import msgspec
 from cgr_cluster.engine.codec import pack, unpack
 from cgr_cluster.exporters.failed import FailedPost
 from cgr_cluster.exporters.types import Export, Outcome, Settle
+from cgr_cluster.readers.types import Chunk, Cursor, FileFound, FileOptions
 
 
 class Ask(msgspec.Struct, array_like=True, tag=1, gc=False):
@@ -49,6 +50,10 @@ _TYPES: dict[str, tuple[Any, Any]] = {
     "ees.read_posts": (tuple[str, str], list[FailedPost]),
     "ees.post": (tuple[FailedPost], None),
     "ees.replace_posts": (tuple[str, str, str, list[FailedPost]], None),
+    "ers.files": (tuple[str, str], list[FileFound]),
+    "ers.rows": (tuple[str, FileOptions, Cursor, int], Chunk),
+    "ers.move": (tuple[str, str, str], None),
+    "ers.dump": (tuple[str, str, str], None),
 }
 NAMES = frozenset(_TYPES)
 

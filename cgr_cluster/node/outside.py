@@ -7,6 +7,7 @@ value or raises ApiError. It may run twice for one operation (after a crash), so
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
@@ -15,7 +16,6 @@ from typing import Any
 from cgr_cluster.node.keys import read_key
 from cgr_cluster.node.outside_effects import get_page, json_rpc, post_json, send_mail
 from cgr_cluster.node.outside_platform import is_folder, missing_folders, node_processes, process_status, read_config
-from cgr_cluster.node.reader_files import READER_FILES
 from cgr_cluster.rpc.errors import ApiError
 
 PACKAGED_PLANS = {"folder:demo": "conf.demo"}
@@ -89,7 +89,7 @@ OUTSIDE: dict[str, Callable[..., Any]] = {
     "missing_folders": missing_folders,
     "process_status": process_status,
     "node_processes": node_processes,
-    **READER_FILES,
+    "clock": time.time_ns,
 }
 NETWORK = frozenset(
     {"send_mail", "json_rpc", "post_json", "get_page"}

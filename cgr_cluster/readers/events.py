@@ -115,12 +115,20 @@ def event_of(
         generation, now_ns, generation.default_tenant, row, opts, {"*cgreq": branch, "*tmp": Branch()}, variables, given,
         reader.timezone, live,
     )  # fmt: skip
-    view.tenant = joined(reader.tenant, view) or generation.default_tenant
+    view.tenant = _tenant(reader, view) or generation.default_tenant
     if not passes(view, reader.filters):
         return None
     evaluate(reader.fields, view)
     raw = dict(row) if reader.success_ids or reader.failed_ids else None
     return ReaderEvent(view.tenant, "", dict(branch.first()), opts, raw)
+
+
+def _tenant(reader: Reader, view: TemplateView) -> str:
+    """What the reader's rules say; "" also where they cannot."""
+    try:
+        return joined(reader.tenant, view)
+    except ApiError:
+        return ""
 
 
 def joined(values: Any, view: TemplateView) -> str:

@@ -1,8 +1,9 @@
 """Files of the four types taken apart: an open file and a place in it give rows (spec 40 §9). Opening is the shell's
-(node/reader_files.py)."""
+(edge/reader_files.py)."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from typing import Any, BinaryIO
@@ -10,7 +11,7 @@ from xml.etree import ElementTree
 
 import msgspec
 
-from cgr_cluster.events.nesting import read_json
+from cgr_cluster.events.nesting import MAX_DEPTH, read_json
 from cgr_cluster.readers.csv_rows import CsvError, next_row
 from cgr_cluster.readers.types import Chunk, Cursor, FileOptions
 
@@ -125,6 +126,7 @@ def read_document(file: BinaryIO, cursor: Cursor) -> Chunk:
     else:
         try:
             document = read_json(text)
+            json.dumps(document, ensure_ascii=False, allow_nan=False).encode()  # half a character, 1e400: none
         except (ValueError, RecursionError) as error:
             fault = f"no JSON: {error}"
         else:
@@ -141,6 +143,8 @@ def xml_rows(file: BinaryIO, root: tuple[str, ...]) -> Iterator[dict[str, Any]]:
     names: list[str] = []
     for kind, element in ElementTree.iterparse(file, ("start", "end")):
         if kind == "start":
+            if len(path) >= MAX_DEPTH:
+                raise ValueError("nested too deeply")
             path.append(element)
             names.append(_name(element.tag))
             continue

@@ -168,6 +168,6 @@ def dump(op: Operation, reader_id: str, cgrid: str, event: ReaderEvent) -> Steps
         if reader is None:
             raise ApiError(f"reader {reader_id} is gone")
         text = dump_text(reader, event, op.generation, op.now_ns)
-        yield outside("reader_dump", reader.partial_path, f"{cgrid}.{op.now_ns // 10**9}.tmp", text)
+        yield outside("ers.dump", reader.partial_path, f"{cgrid}.{op.now_ns // 10**9}.tmp", text)
     except ApiError as error:
         logger.error("partial record %s cannot be written (%s): %s", cgrid, error.text, json_text(event.event))

@@ -24,7 +24,7 @@ from cgr_cluster.readers.events import events_of
 from cgr_cluster.readers.files import SUFFIXES
 from cgr_cluster.readers.partials import PROCESS, add_part, is_partial, partial_owner, record_id
 from cgr_cluster.readers.process import process_event
-from cgr_cluster.readers.settings import WATCH_NS, Reader, reader_settings
+from cgr_cluster.readers.settings import Reader, reader_settings
 from cgr_cluster.readers.types import Chunk, Cursor, FileFound, ReaderEvent, ReaderState
 from cgr_cluster.rpc.errors import ApiError
 
@@ -67,7 +67,7 @@ def open_run(part: Part, reader_id: str, found: list[FileFound], watched: bool) 
     if not found:
         return True
     state.run, state.touched_ns = part.new_uuid(), part.now_ns
-    state.files, state.cursor, state.ended, state.lanes = [file.name for file in found], Cursor(), False, 0
+    state.files, state.cursor, state.ended, state.lanes = found, Cursor(), False, 0
     part.put(ReaderState, reader_id, state)
     part.spawn(WORK, reader_id, state.run)
     return True
@@ -78,7 +78,7 @@ def next_piece(part: Part, reader_id: str, run: str) -> Piece | None:
     state = part.read(ReaderState, reader_id)
     if state is None or state.run != run or not state.files:
         return None
-    return Piece(state.files[0], state.cursor, state.ended)
+    return Piece(state.files[0].name, state.cursor, state.ended)
 
 
 @step("readers.take")
@@ -92,15 +92,15 @@ def take(part: Part, reader_id: str, run: str, events: list[ReaderEvent], place:
 
 
 @step("readers.leave")
-def leave_file(part: Part, reader_id: str, run: str, events: list[ReaderEvent], identity: str, lanes: int) -> None:
+def leave_file(part: Part, reader_id: str, run: str, events: list[ReaderEvent], stays: bool, lanes: int) -> None:
     """The first file is done with, and stays or has been moved; its last events are handed on."""
     state = _of_run(part, reader_id, run)
     if state is None:
         return
-    name = state.files.pop(0)
+    file = state.files.pop(0)
     state.cursor, state.ended = Cursor(), False
-    if identity:
-        state.seen[name] = identity
+    if stays:
+        state.seen[file.name] = file.identity
     _hand_out(part, reader_id, state, events, lanes)
 
 
@@ -171,10 +171,10 @@ def work(op: Operation, reader_id: str, run: str) -> Steps[None]:
         return
     rows = min(ROWS_PER_LANE * settings.lanes, MAX_ROWS)
     try:
-        chunk: Chunk = yield outside("reader_rows", path, reader.file, piece.cursor, rows, returns=Chunk)
+        chunk: Chunk = yield outside("ers.rows", path, reader.file, piece.cursor, rows, returns=Chunk)
     except ApiError as error:
         logger.error("reader %s, file %s: %s", reader_id, piece.file, error.text)
-        yield leave_file.at(owner, reader_id, run, [], "", 1)
+        yield leave_file.at(owner, reader_id, run, [], reader.watches, 1)
         return
     now_ns = yield outside("clock")
     events, fault = yield from with_live(
@@ -183,24 +183,21 @@ def work(op: Operation, reader_id: str, run: str) -> Steps[None]:
     if fault:
         logger.warning("reader %s, file %s ends: %s", reader_id, piece.file, fault)
     if fault or (chunk.end and not reader.processed_path):
-        identity = chunk.cursor.identity if reader.run_delay_ns == WATCH_NS else ""
-        yield leave_file.at(owner, reader_id, run, events, identity, settings.lanes)
+        yield leave_file.at(owner, reader_id, run, events, reader.watches, settings.lanes)
     else:
         yield take.at(owner, reader_id, run, events, chunk.cursor, chunk.end, settings.lanes)
 
 
 def _moved(reader: Reader, run: str, piece: Piece, path: str) -> Steps[None]:
     """Move a file that has been read."""
-    identity = ""
+    stays = reader.watches and reader.processed_path == reader.source_path
     try:
         target = os.path.join(reader.processed_path, piece.file)
-        yield outside("reader_move", path, target, piece.cursor.identity)
+        yield outside("ers.move", path, target, piece.cursor.identity)
     except ApiError as error:
         logger.error("reader %s, file %s is read but cannot be moved: %s", reader.id, piece.file, error.text)
-        identity = piece.cursor.identity
-    if reader.run_delay_ns == WATCH_NS and reader.processed_path == reader.source_path:
-        identity = piece.cursor.identity
-    yield leave_file.at(reader_owner(reader.id), reader.id, run, [], identity, 1)
+        stays = reader.watches
+    yield leave_file.at(reader_owner(reader.id), reader.id, run, [], stays, 1)
 
 
 @task(LANE, awaited=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cgr_cluster.engine.domain import Operation, Part, Steps, everywhere, outside, step, task, timer, together
 from cgr_cluster.readers.files import SUFFIXES
 from cgr_cluster.readers.runs import open_run, reader_owner
-from cgr_cluster.readers.settings import WATCH_NS, Reader, reader_settings
+from cgr_cluster.readers.settings import Reader, reader_settings
 from cgr_cluster.readers.types import FileFound, ReaderState
 
 WATCH_INTERVAL_NS = 500_000_000  # between two looks into a folder that is watched
@@ -68,7 +68,7 @@ def look(part: Part, reader_id: str) -> None:
     reader = reader_settings(part.generation).readers.get(reader_id)
     if reader is None or reader.by_request_only:
         return
-    delay_ns = WATCH_INTERVAL_NS if reader.run_delay_ns == WATCH_NS else max(reader.run_delay_ns, 1_000_000)
+    delay_ns = WATCH_INTERVAL_NS if reader.watches else max(reader.run_delay_ns, 1_000_000)
     part.set_timer(_timer(reader_id), part.now_ns + delay_ns, "readers.look", reader_id)
     part.spawn("readers.scan", reader_id)
 
@@ -83,8 +83,7 @@ def scan(op: Operation, reader_id: str) -> Steps[None]:
 def scan_once(reader: Reader) -> Steps[bool]:
     """Begin a run over what is in the folder. False: another one is under way."""
     found: list[FileFound] = yield outside(
-        "reader_files", reader.source_path, SUFFIXES[reader.type], returns=list[FileFound]
+        "ers.files", reader.source_path, SUFFIXES[reader.type], returns=list[FileFound]
     )
-    watched = reader.run_delay_ns == WATCH_NS
-    begun: bool = yield open_run.at(reader_owner(reader.id), reader.id, found, watched)
+    begun: bool = yield open_run.at(reader_owner(reader.id), reader.id, found, reader.watches)
     return begun

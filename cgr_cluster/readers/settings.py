@@ -58,6 +58,11 @@ class Reader(msgspec.Struct, frozen=True, gc=False):
     partial_separator: str
 
     @property
+    def watches(self) -> bool:
+        """Whether its folder is watched: a file that stays is read again when it has changed."""
+        return self.run_delay_ns == WATCH_NS
+
+    @property
     def by_request_only(self) -> bool:
         return self.run_delay_ns == 0
 

@@ -72,7 +72,7 @@ class ReaderState(msgspec.Struct, array_like=True, gc=False):
 
     run: str = ""
     touched_ns: int = 0
-    files: list[str] = []
+    files: list[FileFound] = []
     cursor: Cursor = Cursor()
     ended: bool = False
     lanes: int = 0

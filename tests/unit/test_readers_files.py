@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cgr_cluster.node import reader_files
-from cgr_cluster.node.reader_files import list_files, move_file, read_rows
+from cgr_cluster.edge import reader_files, wire
+from cgr_cluster.edge.reader_files import list_files, move_file, read_rows
 from cgr_cluster.readers.csv_rows import csv_line
 from cgr_cluster.readers.types import Chunk, Cursor, FileOptions
 from cgr_cluster.rpc.errors import ApiError
@@ -117,6 +117,7 @@ def test_xml_goes_on_where_no_parser_waits(tmp_path: Path, monkeypatch: pytest.M
     ("name", "text", "fault"),
     [
         ("a.json", "[1]", "no JSON object"), ("a.json", '{"a":', "no JSON: "), ("a.json", "[" * 500, "no JSON: nested too deeply"),
+        ("a.json", '{"a":"\\ud800"}', "no JSON: "), ("a.xml", "<b>" * 200, "no XML: nested too deeply"),
         ("a.xml", "<a><b></a>", "no XML: "), ("a.fwv", "abc\nab\n", "line 2: 2 bytes, the first has 3"),
         ("a.csv", "a" * (1 << 20) + "\n", "row 1: a line of more than 1048576 bytes"),
     ],
@@ -155,3 +156,28 @@ def test_replaced_file_begins_again_and_stays_when_the_old_one_is_to_be_moved(tm
 def test_what_is_not_there_is_told(tmp_path: Path, work: Callable[[str], Any]) -> None:
     with pytest.raises(ApiError, match=r"No such file or directory: .*nowhere"):
         work(str(tmp_path / "nowhere"))
+    with pytest.raises(ApiError, match=r"embedded null|No such file"):
+        work("no\0where")
+
+
+def test_pieces_pass_between_processes(tmp_path: Path) -> None:
+    """What the edge process answers is the same at the worker."""
+    for name, text in (
+        ("a.csv", "1,2\n3,4\n"),
+        ("a.fwv", "ab\ncd\n"),
+        ("a.json", f'{{"a":[1.5,null,{2**70}]}}'),
+        ("a.xml", "<a>1</a>"),
+    ):
+        file = tmp_path / name
+        file.write_text(text)
+        chunk = read_rows(str(file), FileOptions(f"*file_{name[2:]}"), Cursor(), 1)
+        assert wire.unpack_result("ers.rows", wire.pack_result(chunk)) == chunk
+        assert chunk.rows
+        asked = str(file), FileOptions(f"*file_{name[2:]}"), chunk.cursor, 1
+        assert tuple(wire.unpack_arguments("ers.rows", wire.pack_arguments(asked))) == asked
+
+
+def test_names_that_are_no_texts_are_left(tmp_path: Path) -> None:
+    for name in (b"a.csv", b"\xff.csv", b"b\n.csv"):
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_text("1,2\n")
+    assert [file.name for file in list_files(str(tmp_path), ".csv")] == ["a.csv"]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from functools import wraps
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar, cast
 
 import msgspec
 
@@ -17,20 +18,40 @@ from cgr_cluster.readers.files import read_csv, read_document, read_fixed_width,
 from cgr_cluster.readers.types import Chunk, Cursor, FileFound, FileOptions
 from cgr_cluster.rpc.errors import ApiError
 
+logger = logging.getLogger("cgr_cluster.edge")
+
 MAX_OPEN = 8  # XML files that are kept open between two pieces
 
 
+Work = TypeVar("Work", bound=Callable[..., Any])
+
+
+def _told(function: Work) -> Work:
+    """Whatever a file or its name may cause is told to the reader: the process goes on with other files."""
+
+    @wraps(function)
+    def work(*args: Any) -> Any:
+        try:
+            return function(*args)
+        except OSError as error:
+            raise ApiError(f"{error.strerror}: {error.filename}") from None
+        except Exception as error:
+            raise ApiError(f"{type(error).__name__}: {error}: {args[0]}") from error
+
+    return cast("Work", work)
+
+
+@_told
 def list_files(folder: str, suffix: str) -> list[FileFound]:
     """The regular files directly in a folder whose names end in `suffix`, by name. Raises ApiError."""
-    try:
-        with os.scandir(folder) as entries:
-            found = [
-                FileFound(entry.name, _identity(entry.stat()))
-                for entry in entries
-                if entry.name.endswith(suffix) and entry.is_file()
-            ]
-    except OSError as error:
-        raise _failed(error) from None
+    with os.scandir(folder) as entries:
+        files = [entry for entry in entries if entry.name.endswith(suffix) and entry.is_file()]
+    found = []
+    for file in files:
+        if file.name.isprintable():
+            found.append(FileFound(file.name, _identity(file.stat())))
+        else:
+            logger.warning("file %r of %s is left: its name is no text", file.name, folder)
     return sorted(found, key=lambda file: file.name)
 
 
@@ -41,10 +62,6 @@ def _identity(status: os.stat_result) -> str:
 def _same_file(one: str, other: str) -> bool:
     """Whether two identities are of one file, which may have been written to in between."""
     return one.split(":")[:2] == other.split(":")[:2]
-
-
-def _failed(error: OSError) -> ApiError:
-    return ApiError(f"{error.strerror}: {error.filename}")
 
 
 class _OpenXml:
@@ -78,23 +95,21 @@ class _OpenXml:
 _xml = _OpenXml()
 
 
+@_told
 def read_rows(path: str, options: FileOptions, cursor: Cursor, most: int) -> Chunk:
     """The next piece of a file. One that has been replaced since begins again. Raises ApiError."""
-    try:
-        identity = _identity(os.stat(path))
-        if not _same_file(identity, cursor.identity):
-            cursor = Cursor()
-        cursor = msgspec.structs.replace(cursor, identity=identity)
-        if options.kind == "*file_xml":
-            return _read_xml(path, options, cursor, most)
-        with open(path, "rb") as file:
-            if options.kind == "*file_csv":
-                return read_csv(file, cursor, options, most)
-            if options.kind == "*file_fwv":
-                return read_fixed_width(file, cursor, options, most)
-            return read_document(file, cursor)
-    except OSError as error:
-        raise _failed(error) from None
+    identity = _identity(os.stat(path))
+    if not _same_file(identity, cursor.identity):
+        cursor = Cursor()
+    cursor = msgspec.structs.replace(cursor, identity=identity)
+    if options.kind == "*file_xml":
+        return _read_xml(path, options, cursor, most)
+    with open(path, "rb") as file:
+        if options.kind == "*file_csv":
+            return read_csv(file, cursor, options, most)
+        if options.kind == "*file_fwv":
+            return read_fixed_width(file, cursor, options, most)
+        return read_document(file, cursor)
 
 
 def _read_xml(path: str, options: FileOptions, cursor: Cursor, most: int) -> Chunk:
@@ -107,6 +122,7 @@ def _read_xml(path: str, options: FileOptions, cursor: Cursor, most: int) -> Chu
     return chunk
 
 
+@_told
 def move_file(source: str, target: str, identity: str) -> None:
     """Move the file that `identity` was read from. One that is gone has been moved before; one that has been replaced, or
     written to, since it was read stays. Raises ApiError."""
@@ -116,29 +132,20 @@ def move_file(source: str, target: str, identity: str) -> None:
         status = os.stat(source)
     except FileNotFoundError:
         return
-    except OSError as error:
-        raise _failed(error) from None
-    if _identity(status) != identity:
-        return
-    try:
+    if _identity(status) == identity:
         shutil.move(source, target)
-    except OSError as error:
-        raise _failed(error) from None
 
 
+@_told
 def dump_record(folder: str, name: str, text: str) -> None:
     """Write a record into a file of its own. Raises ApiError."""
-    path = Path(folder, name)
-    try:
-        path.write_text(text)
-    except OSError as error:
-        raise _failed(error) from None
+    Path(folder, name).write_text(text)
 
 
+# As `outside`, each under its name in edge/wire.py.
 READER_FILES: dict[str, Callable[..., Any]] = {
-    "reader_files": list_files,
-    "reader_rows": read_rows,
-    "reader_move": move_file,
-    "reader_dump": dump_record,
-    "clock": time.time_ns,
+    "ers.files": list_files,
+    "ers.rows": read_rows,
+    "ers.move": move_file,
+    "ers.dump": dump_record,
 }
