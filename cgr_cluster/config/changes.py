@@ -16,6 +16,7 @@ from cgr_cluster.rpc.errors import ApiError
 _TEXT_OR_COMMENT = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|/\*.*?(?:\*/|\Z)', re.DOTALL)
 _TEXT_OR_COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|,(\s*[}\]])', re.DOTALL)
 _HIDDEN_KEYS = ("string_indexed_fields",)  # not in the defaults: unset means all
+_LISTS_OF_ITEMS = (("ers", "readers"), ("ees", "exporters"))
 _GO_TYPES = {
     "bool": "bool",
     "number": "int",
@@ -65,10 +66,26 @@ def changed(current: Config, changes: dict[str, Any]) -> Config:
             out[section] = values
             continue
         out[section] = _merged(current.get(section, known), values, known, (section,))
+    for section, key in _LISTS_OF_ITEMS:
+        if key in (changes.get(section) or {}):
+            out[section][key] = filled(section, key, out[section][key])
     try:
         check_values(out)
     except ValueError as error:
         raise ApiError(str(error)) from None
+    return out
+
+
+def filled(section: str, key: str, items: list[Any]) -> list[Any]:
+    """The readers or exporters of a list, with the defaults (the built-in list's only item) of what they leave out."""
+    default: dict[str, Any] = built_in()[section][key][0]
+    out = []
+    for item in items:
+        if isinstance(item, dict):
+            given = {name: value for name, value in item.items() if value is not None}
+            opts = given.get("opts", {})
+            item = {**default, **given, "opts": {**default["opts"], **opts} if isinstance(opts, dict) else opts}
+        out.append(item)
     return out
 
 

@@ -50,6 +50,7 @@ def defaults() -> Config:
     """Everything enabled and connected, as the recordings' configuration (spec/config.json)."""
     text = resources.files("cgr_cluster.rpc").joinpath("data/config.json").read_text()
     config: Config = json.loads(text)
+    config["templates"] = {}  # named lists of field templates
     return config
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from cgr_cluster.config import consistency
-from cgr_cluster.config.changes import built_in
+from cgr_cluster.config.changes import built_in, filled
 from cgr_cluster.config.settings import Config
 from cgr_cluster.engine.domain import GenerationView
 from cgr_cluster.events.durations import parse_duration
@@ -28,6 +28,7 @@ DUMP_TO_FILE = "*dump_to_file"
 DUMP_TO_JSON = "*dump_to_json"
 _PARTIAL_ACTIONS = (NONE, POST_CDR, DUMP_TO_FILE, DUMP_TO_JSON)
 WATCH_NS = -1  # run_delay of a reader that watches its folder
+_IDS = ("ees_success_ids", "ees_failed_ids")  # lists that the defaults do not have
 MAX_LANES = 64  # events of a reader at once
 
 
@@ -109,13 +110,12 @@ def _filled(section: dict[str, Any]) -> list[dict[str, Any]]:
     """The configured readers with the defaults of what they leave out."""
     defaults: dict[str, Any] = built_in()["ers"]["readers"][0]
     out = []
-    for each in section.get("readers") or ():
+    for each in filled("ers", "readers", section.get("readers") or []):
         if not isinstance(each, dict):
             raise ApiError(f"<ERs> a reader must be an object, not {text_of(each)}")
-        given = {key: value for key, value in each.items() if value is not None}
-        for key, value in given.items():
-            _check_kind(given, key, value, defaults.get(key))
-        out.append({**defaults, **given, "opts": {**defaults["opts"], **given.get("opts", {})}})
+        for key, value in each.items():
+            _check_kind(each, key, value, [] if key in _IDS else defaults.get(key))
+        out.append(each)
     return out
 
 

@@ -72,13 +72,25 @@ def test_workers_killed_in_the_middle_of_a_file(tmp_path: Path) -> None:
         client.close()
 
 
+def toml(value: Any) -> str:
+    """A JSON value as TOML, on one line."""
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{json.dumps(key)} = {toml(each)}' for key, each in value.items())} }}"
+    return f"[{', '.join(map(toml, value))}]" if isinstance(value, list) else json.dumps(value)
+
+
 def test_node_killed_in_the_middle_of_a_file(tmp_path: Path) -> None:
+    """The reader is in the node's configuration file: it starts with the node, when there are files."""
     source, processed, expected = folders(tmp_path)
-    rig = NodeRig(data_dir=tmp_path / "data", workers=2)
-    with rig as node:
+    file = source / "a.csv"
+    file.rename(tmp_path / "later.csv")
+    watching = reader(source, processed_path=str(processed), run_delay="-1")
+    with NodeRig(
+        data_dir=tmp_path / "data", workers=2, config=f"[ers]\nenabled = true\nreaders = {toml([watching])}\n"
+    ) as node:
         client = Client(node.port)
         ok(client, "APIerSv1.SetChargerProfile", CHARGER)
-        ok(client, "ConfigSv1.SetConfig", config(source, processed, run_delay="-1"))
+        (tmp_path / "later.csv").rename(file)
         wait_until(lambda: count(client) >= 20, "some records")
         assert node.process is not None
         family = [psutil.Process(node.process.pid), *psutil.Process(node.process.pid).children(recursive=True)]

@@ -42,6 +42,7 @@ def node() -> Node:
             {"partial_commit_fields": [{"tag": "T", "type": "*variable", "value": "~*req.0"}]},
             "<ERs> MANDATORY_IE_MISSING: [Path] for R at T",
         ),
+        ({"ees_failed_ids": "E"}, "<ERs> wrong value of ees_failed_ids for reader with ID: R"),
         ({"ees_success_ids": ["E"]}, "<ERs> connection to <EEs> required due to exporter ID references"),
         ({"fields": [field("A", "~*req.0;;1")]}, "emtpy RSRParser in rule: <>"),
         ({"fields": [field("A", "`a")]}, "Unclosed unspilit syntax"),
@@ -79,6 +80,32 @@ def test_what_is_of_no_use_to_the_reader_is_accepted(tmp_path: Path) -> None:
     node = node_with(reader(tmp_path, flags=["*cdrs", "*what:x"], more=1), {"id": "OFF", "source_path": "/no"})
     assert run(node) == "OK"
     assert run(node, "OFF") == "NOT_FOUND"
+
+
+def test_exporters_of_raw_records_must_be_there(tmp_path: Path) -> None:
+    node = Node()
+    ees = {"enabled": True, "exporters": [{"id": "E", "type": "*virt"}]}
+    assert node.call("ConfigSv1.SetConfig", {"Config": {"ees": ees}})["error"] is None
+    connected = {"ees_conns": ["*internal"]}
+    assert configure(node, reader(tmp_path, ees_success_ids=["E"], ees_failed_ids=["F"]), **connected)["error"] == (
+        "<ERs> exporter with id F not defined"
+    )
+    assert configure(node, reader(tmp_path, ees_success_ids=["E"], ees_failed_ids=["E"]), **connected)["error"] is None
+
+
+def test_config_is_answered_with_its_defaults(tmp_path: Path) -> None:
+    node = node_with(
+        {
+            "id": "R",
+            "type": "*file_csv",
+            "source_path": str(tmp_path),
+            "processed_path": "",
+            "opts": {"csvRowLength": 3},
+        }
+    )
+    (found,) = node.call("ConfigSv1.GetConfig", {"Section": "ers"})["result"]["ers"]["readers"]
+    assert (found["run_delay"], found["concurrent_requests"], len(found["fields"])) == ("0", 1024, 11)
+    assert (found["opts"]["csvRowLength"], found["opts"]["csvFieldSeparator"]) == (3, ",")
 
 
 def test_dry_run_changes_nothing(tmp_path: Path) -> None:

@@ -254,6 +254,55 @@ def test_performance_goes_to_statistics(tmp_path: Path) -> None:
         }  # fmt: skip
 
 
+def test_raw_records_go_to_exporters_by_what_came_of_them(tmp_path: Path) -> None:
+    source, exports = tmp_path / "in", tmp_path / "out"
+    write(source, "a.csv", *ROWS, ROWS[0])
+    exports.mkdir()
+    exporters = [
+        {
+            "id": name,
+            "type": "*file_csv",
+            "export_path": str(exports),
+            "fields": [field("*exp.Row", "~*req.0;-;~*req.2")],
+        }
+        for name in ("GOOD", "BAD")
+    ]
+    node = node_with()
+    ees = {"enabled": True, "exporters": exporters}
+    assert node.call("ConfigSv1.SetConfig", {"Config": {"ees": ees}})["error"] is None
+    ids = {"ees_success_ids": ["GOOD"], "ees_failed_ids": ["BAD"]}
+    assert configure(node, reader(source, **ids), ees_conns=["*internal"])["error"] is None
+    assert run(node) == "OK"
+    node.advance(60 * SECOND)
+    found = {file.name.partition("_")[0]: file.read_text().split() for file in exports.iterdir()}
+    assert found == {"GOOD": ["c1-10s", "c2-20s", "c3-30s"], "BAD": ["c1-10s"]}
+
+
+def test_templates_of_the_configuration(tmp_path: Path) -> None:
+    write(tmp_path, "a.csv", ROWS[0])
+    node = node_with()
+    config = {
+        "templates": {"*who": [field("Account", "1009", "*constant"), field("Note", "~*req.1")]},
+        "ers": {"enabled": True, "readers": [reader(tmp_path, fields=[*FIELDS, field("*t", "*who", "*template")])]},
+    }
+    assert node.call("ConfigSv1.SetConfig", {"Config": config})["error"] is None
+    assert run(node) == "OK"
+    assert cdrs(node, "Account", "Note") == [("1009", "1001")]
+
+
+def test_filters_of_a_reader_may_look_at_live_state_and_at_stored_filters(tmp_path: Path) -> None:
+    write(tmp_path, "a.csv", *ROWS)
+    node = node_with(reader(tmp_path, filters=["*gt:~*accounts.1001.BalanceMap.*monetary[0].Value:5", "FLTR_1"]))
+    rules = [{"Type": "*prefix", "Element": "~*req.0", "Values": ["c1", "c2"]}]
+    assert node.call("APIerSv1.SetFilter", {"ID": "FLTR_1", "Rules": rules})["error"] is None
+    assert run(node) == "OK"
+    assert cdrs(node) == []
+    balance = {"Account": "1001", "BalanceType": "*monetary", "Value": 10}
+    assert node.call("APIerSv1.AddBalance", balance)["error"] is None
+    assert run(node) == "OK"
+    assert cdrs(node) == ["c1", "c2"]
+
+
 # --- partial records ----------------------------------------------------------------------------------------------
 
 PARTIAL = [
