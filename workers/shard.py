@@ -45,6 +45,7 @@ from cgr_cluster.rpc.decode import decode_params
 from cgr_cluster.rpc.encode import encode_result
 from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.services import load as load_services
+from cgr_cluster.stats.queries import node_started as queries_started
 from workers.balancer_link import BalancerLink
 from workers.children import Leash
 from workers.edge_link import EdgeLink
@@ -141,9 +142,9 @@ class ShardProcess:
         await self._finish()
 
     def _start_services(self) -> None:
-        """The node starts, and so do its scheduler (spec 20 §6.2) and its readers (40 §9)."""
+        """The node starts, and so do its scheduler (spec 20 §6.2), its readers (40 §9), and its trends and rankings (60 §3)."""
         leader = self.number
-        for number, starts in enumerate((reload_scheduler, node_started)):
+        for number, starts in enumerate((reload_scheduler, node_started, queries_started)):
             self._give(
                 m.StepRequest(
                     f"start:{self.incarnation}", number, starts.name, (LEADER.kind, LEADER.key), LEADER.shard, pack([]), time.time_ns(),

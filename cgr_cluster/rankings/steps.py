@@ -13,7 +13,7 @@ from cgr_cluster.filters.live import live_source
 from cgr_cluster.filters.paths import MISSING
 from cgr_cluster.filters.view import View
 from cgr_cluster.filters.walk import steps_of, walk
-from cgr_cluster.rankings.types import Ranking, RankingProfile, Values, check_sorting, ranked, ranking_profile
+from cgr_cluster.rankings.types import KIND, Ranking, RankingProfile, Values, check_sorting, ranked, ranking_profile
 from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.stats.queries import connected, drop, inform, query_kind
 from cgr_cluster.stats.steps import look_at as look_at_queue
@@ -28,7 +28,7 @@ def _schedule_of(generation: Any, tenant: str, ranking_id: str) -> str | None:
     return None if profile is None else profile.schedule
 
 
-RANKING_QUERIES = query_kind("rankings", "rankings.run", _schedule_of)
+RANKING_QUERIES = query_kind("rankings", KIND, "rankings.run", _schedule_of)
 
 
 @task("rankings.run")

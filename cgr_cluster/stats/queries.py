@@ -13,7 +13,18 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from cgr_cluster.engine.domain import GenerationView, Operation, Part, Steps, everywhere, step, stored, timer, together
+from cgr_cluster.engine.domain import (
+    GenerationView,
+    Operation,
+    Part,
+    Steps,
+    everywhere,
+    step,
+    stored,
+    task,
+    timer,
+    together,
+)
 from cgr_cluster.engine.owner import object_owner
 from cgr_cluster.events.cron import next_time, parse_cron
 from cgr_cluster.events.event import CGREvent
@@ -30,10 +41,11 @@ logger = logging.getLogger("cgr_cluster.stats")
 
 
 class QueryKind(NamedTuple):
-    """`name`: also the section of the configuration. `task` (op, tenant, id): computes one. `schedule_of`: a profile's
-    schedule, None for an unknown one."""
+    """`name`: also the section of the configuration. `profiles`: kind of the reference data. `task` (op, tenant, id): computes
+    one. `schedule_of`: a profile's schedule, None for an unknown one."""
 
     name: str
+    profiles: str
     task: str
     schedule_of: Callable[[GenerationView, str, str], str | None]
 
@@ -41,9 +53,11 @@ class QueryKind(NamedTuple):
 KINDS: dict[str, QueryKind] = {}
 
 
-def query_kind(name: str, task: str, schedule_of: Callable[[GenerationView, str, str], str | None]) -> QueryKind:
+def query_kind(
+    name: str, profiles: str, task: str, schedule_of: Callable[[GenerationView, str, str], str | None]
+) -> QueryKind:
     """Declare a kind."""
-    kind = KINDS[name] = QueryKind(name, task, schedule_of)
+    kind = KINDS[name] = QueryKind(name, profiles, task, schedule_of)
     return kind
 
 
@@ -102,6 +116,13 @@ def schedule(part: Part, kind: str, tenant: str, query_id: str) -> bool:
     return _put(part, KINDS[kind], tenant, query_id, 0)
 
 
+@step("stats.keep_scheduled", idempotent=True)
+def keep_scheduled(part: Part, kind: str, tenant: str, query_id: str) -> None:
+    """Schedule one that is not."""
+    if part.read(ScheduledQuery, f"{kind}/{tenant}:{query_id}") is None:
+        _put(part, KINDS[kind], tenant, query_id, 0)
+
+
 @timer("stats.query")
 def due(part: Part, kind: str, tenant: str, query_id: str) -> None:
     """Leave the query to a task, and set the next run by the schedule that the profile has now."""
@@ -122,6 +143,41 @@ def scheduled(part: Part, kind: str, tenant: str, prefixes: list[str]) -> list[S
         and query.id.startswith(wanted)
         and KINDS[kind].schedule_of(part.generation, tenant, query.id) is not None
     ]
+
+
+# --- the start of the node -----------------------------------------------------------------------------------------
+
+BATCH = 256  # steps under way at once
+
+
+@step("stats.node_started")
+def node_started(part: Part) -> None:
+    """At the leader: the services start, and schedule what their `scheduled_ids` name."""
+    part.spawn("stats.schedule_at_start")
+
+
+@task("stats.schedule_at_start")
+def schedule_at_start(op: Operation) -> Steps[None]:
+    for kind in KINDS.values():
+        wanted = at_start(op.generation, kind)
+        for first in range(0, len(wanted), BATCH):
+            batch = wanted[first : first + BATCH]
+            yield together([keep_scheduled.at(object_owner(*one), kind.name, *one) for one in batch])
+
+
+def at_start(generation: GenerationView, kind: QueryKind) -> list[tuple[str, str]]:
+    """(tenant, id) of what is scheduled when the node starts: `scheduled_ids` maps tenants to ids; {} is all profiles, and a
+    tenant's empty list all of the tenant."""
+    profiles = [
+        (tenant, name) for tenant, _, name in (key.partition(":") for key in sorted(generation.keys(kind.profiles)))
+    ]
+    named: dict[str, list[str] | None] = generation.config(kind.name).get("scheduled_ids") or {}
+    if not named:
+        return profiles
+    out: list[tuple[str, str]] = []
+    for tenant, ids in named.items():
+        out += [(tenant, name) for name in dict.fromkeys(ids)] if ids else [one for one in profiles if one[0] == tenant]
+    return out
 
 
 # --- methods -------------------------------------------------------------------------------------------------------

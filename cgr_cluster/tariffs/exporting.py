@@ -16,15 +16,17 @@ from cgr_cluster.events.times import format_instant
 from cgr_cluster.events.values import number_text
 from cgr_cluster.filters.types import ActivationInterval, Filter
 from cgr_cluster.ips.types import IPProfile
+from cgr_cluster.rankings.types import RankingProfile
 from cgr_cluster.resources.types import ResourceProfile
 from cgr_cluster.routes.types import RouteProfile
 from cgr_cluster.rpc.errors import ApiError, require
 from cgr_cluster.rpc.registry import Params, method
 from cgr_cluster.stats.types import StatQueueProfile
-from cgr_cluster.tariffs import dispatcher_rows, profile_rows
+from cgr_cluster.tariffs import dispatcher_rows, profile_rows, query_rows
 from cgr_cluster.tariffs import tp_types as tp
 from cgr_cluster.tariffs.rows import FileKind, write_kind
 from cgr_cluster.thresholds.types import ThresholdProfile
+from cgr_cluster.trends.types import TrendProfile
 
 
 def _time(at: Instant) -> str:
@@ -117,6 +119,20 @@ def _route(p: RouteProfile, separator: str) -> tp.TPRouteProfile:
     )  # fmt: skip
 
 
+def _trend(p: TrendProfile, separator: str) -> tp.TPTrendsProfile:
+    return tp.TPTrendsProfile(
+        "", p.tenant, p.id, p.schedule, p.stat_id, list(p.metrics or ()), format_duration(p.ttl_ns), p.queue_length,
+        p.min_items, p.correlation, p.tolerance, p.stored, list(p.threshold_ids or ()),
+    )  # fmt: skip
+
+
+def _ranking(p: RankingProfile, separator: str) -> tp.TPRankingProfile:
+    return tp.TPRankingProfile(
+        "", p.tenant, p.id, p.schedule, list(p.stat_ids or ()), list(p.metric_ids or ()), p.sorting,
+        list(p.sorting_parameters or ()), p.stored, list(p.threshold_ids or ()),
+    )  # fmt: skip
+
+
 class Export(NamedTuple):
     """`kind` of the reference data, the file, and the row object of a live one (`general.rsr_separator` is given)."""
 
@@ -136,10 +152,12 @@ EXPORTS = {
     "*dispatcher_hosts": Export(HOST, dispatcher_rows.DISPATCHER_HOSTS, lambda h, _: dispatcher_rows.host_row(h)),
     "*filters": Export("filter", profile_rows.FILTERS, _filter),
     "*ips": Export("ip_profile", profile_rows.IPS, _ip),
+    "*rankings": Export("ranking_profile", query_rows.RANKINGS, _ranking),
     "*resources": Export("resource_profile", profile_rows.RESOURCES, _resource),
     "*routes": Export("route_profile", profile_rows.ROUTES, _route),
     "*stats": Export("stat_profile", profile_rows.STATS, _stat),
     "*thresholds": Export("threshold_profile", profile_rows.THRESHOLDS, _threshold),
+    "*trends": Export("trend_profile", query_rows.TRENDS, _trend),
 }
 
 

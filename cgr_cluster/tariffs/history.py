@@ -22,6 +22,7 @@ PARTITIONS = {
     "*attribute_profiles": "attribute_profile", "*charger_profiles": "charger", "*threshold_profiles": "threshold_profile",
     "*statqueue_profiles": "stat_profile", "*resource_profiles": "resource_profile", "*ip_profiles": "ip_profile",
     "*route_profiles": "route_profile", "*dispatcher_profiles": "dispatcher_profile", "*dispatcher_hosts": "dispatcher_host",
+    "*trend_profiles": "trend_profile", "*ranking_profiles": "ranking_profile",
 }  # fmt: skip
 TIME_LAYOUT = "2006-01-02 15:04:05.999999999 -0700 MST"
 

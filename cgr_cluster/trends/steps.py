@@ -17,7 +17,7 @@ from cgr_cluster.stats.queries import connected, drop, inform, query_kind
 from cgr_cluster.stats.steps import SWEPT_AT_ONCE
 from cgr_cluster.stats.steps import look_at as look_at_queue
 from cgr_cluster.trends.answers import metrics_json, time_text
-from cgr_cluster.trends.types import Sample, Trend, TrendProfile, Values, trend_profile
+from cgr_cluster.trends.types import KIND, Sample, Trend, TrendProfile, Values, trend_profile
 
 logger = logging.getLogger("cgr_cluster.trends")
 
@@ -29,7 +29,7 @@ def _schedule_of(generation: Any, tenant: str, trend_id: str) -> str | None:
     return None if profile is None else profile.schedule
 
 
-TREND_QUERIES = query_kind("trends", "trends.run", _schedule_of)
+TREND_QUERIES = query_kind("trends", KIND, "trends.run", _schedule_of)
 
 
 def trend_of(part: Part, profile: TrendProfile) -> Trend:

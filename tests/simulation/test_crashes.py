@@ -502,6 +502,50 @@ def no_address_left(node: Node) -> bool:
     return paid_by_cdrs(node) and not [key for _, key in node.disk if key.startswith(("ip_", "timer/ip/"))]
 
 
+def query_plan(node: Node) -> None:
+    """Queues of several owners, a trend of one of them and a ranking of all, and thresholds that count their runs."""
+    for name in ("Q1", "Q2"):
+        metrics = [{"MetricID": "*tcc"}, {"MetricID": "*sum#1"}]
+        queue = {"ID": name, "FilterIDs": [f"*string:~*req.Q:{name}"], "TTL": -1, "Metrics": metrics}
+        ok(node, "APIerSv1.SetStatQueueProfile", {**queue, "ThresholdIDs": ["*none"]})
+    for name in ("TH_TREND", "TH_RANKING"):
+        ok(node, "APIerSv1.SetThresholdProfile", {"ID": name, "MaxHits": -1, "MinHits": 99})
+    trend = {"ID": "T", "Schedule": "@every 3s", "StatID": "Q1", "TTL": -1, "QueueLength": 2}
+    ok(node, "APIerSv1.SetTrendProfile", {**trend, "CorrelationType": "*average", "ThresholdIDs": ["TH_TREND"]})
+    ranking = {"ID": "R", "Schedule": "@every 5s", "StatIDs": ["Q1", "Q2"], "Sorting": "*desc"}
+    ok(node, "APIerSv1.SetRankingProfile", {**ranking, "SortingParameters": ["*tcc"], "ThresholdIDs": ["TH_RANKING"]})
+
+
+def queries(node: Node) -> list[Any]:
+    """Each instant of a schedule has one run, which thresholds hear of once."""
+
+    def cost(name: str, amount: int) -> Any:
+        return node.call("StatSv1.ProcessEvent", {"ID": f"{name}{amount}", "Event": {"Q": name, "Cost": amount}})
+
+    answers = [
+        node.call("TrendSv1.ScheduleQueries", {"TrendIDs": ["T", "NONE"]}),
+        node.call("RankingSv1.ScheduleQueries", {"RankingIDs": ["R"]}),
+    ]
+    for number, name in enumerate(("Q1", "Q2")):
+        answers.append(cost(name, 1 + number))
+        node.advance(4 * S)
+    samples = ok(node, "TrendSv1.GetTrend", {"ID": "T"})["Metrics"].values()
+    answers.append([[list(one.values()) for one in metrics.values()] for metrics in samples])
+    ranking = ok(node, "RankingSv1.GetRanking", {"ID": "R"})
+    answers += [ranking["SortedStatIDs"], ranking["Metrics"]]
+    answers += [ok(node, "ThresholdSv1.GetThreshold", {"ID": name})["Hits"] for name in ("TH_TREND", "TH_RANKING")]
+    node.call("APIerSv1.RemoveTrendProfile", {"ID": "T"})
+    node.call("APIerSv1.RemoveRankingProfile", {"ID": "R"})
+    node.advance(6 * S)
+    answers += [node.call("TrendSv1.GetScheduledTrends", {}), node.call("RankingSv1.GetSchedule", {})]
+    return answers
+
+
+def no_query_left(node: Node) -> bool:
+    kinds = ("trend/", "trend_sample/", "ranking/", "scheduled_query/", "timer/query/")
+    return not any(key.startswith(kinds) for _, key in node.disk)
+
+
 def nothing(node: Node) -> None:
     pass
 
@@ -521,6 +565,7 @@ CASES: dict[str, tuple[Prepare, Workload, Callable[[Node], bool]]] = {
     "resources of sessions and of others": (resource_plan, resource_calls, resources_whole),
     "addresses of sessions and of others": (ip_plan, ip_calls, no_address_left),
     "a load of a folder": (nothing, load_plan, lambda node: True),
+    "scheduled queries": (query_plan, queries, no_query_left),
 }
 
 

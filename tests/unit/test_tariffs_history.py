@@ -132,6 +132,8 @@ PROFILES = {
     "Thresholds.csv": "cgrates.org,T,F,2020-01-01T00:00:00Z,-1,2,1s,true,7,ACT;LOG,true,e1;e2\n",
     "Resources.csv": "cgrates.org,R,F,,1h,2.5,OK,false,true,10,T\ncgrates.org,R2,,,-1,-1,,true,false,0,*none\n",
     "Routes.csv": "cgrates.org,RT,F,,*load,gw1:2;*default:1,gw1,F,acc,RP,R,S,10,false,strip=2,5\ncgrates.org,RT,,,,,gw2,,,,,,20,true,,\n",
+    "Trends.csv": "cgrates.org,TR,@every 10s,S,*tcd;*acc,-1,5,2,*average,2.5,true,T\ncgrates.org,TR2,0 4 * * *,S,,1h,0,0,*last,0,false,\n",
+    "Rankings.csv": "cgrates.org,RK,@hourly,S;S2,*tcd;*acc,*desc,*tcd;*acc:false,true,*none\ncgrates.org,RK2,,,,,,false,\n",
     "Stats.csv": "cgrates.org,S,F,,10,-1,2,*tcd;*sum#~*req.Cost,F,true,false,3,*none\ncgrates.org,S,,,,,,*acc,,,,,\n",
 }  # fmt: skip
 
@@ -155,11 +157,15 @@ def test_what_is_exported_loads_as_the_same(tmp_path: Path) -> None:
         (source / name).write_text(text)
     node, other = Node(1), Node(1)
     ok(node, "APIerSv1.LoadTariffPlanFromFolder", {"FolderPath": str(source)})
-    assert len(live(node)) == 10
+    assert len(live(node)) == 14
     assert ok(node, "APIerSv1.ExportToFolder", {"Path": str(target)}) == "OK"
     assert sorted(path.name for path in target.iterdir()) == sorted(PROFILES)
     ok(other, "APIerSv1.LoadTariffPlanFromFolder", {"FolderPath": str(target)})
     assert live(other) == live(node)
+    again = tmp_path / "again"
+    ok(other, "APIerSv1.ExportToFolder", {"Path": str(again)})
+    for name in PROFILES:
+        assert (again / name).read_bytes() == (target / name).read_bytes()
 
 
 def test_some_items_and_what_is_no_item(tmp_path: Path) -> None:

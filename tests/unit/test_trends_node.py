@@ -7,7 +7,12 @@ from typing import Any
 
 import pytest
 
+from cgr_cluster.config import settings
+from cgr_cluster.engine import messages as m
+from cgr_cluster.engine.codec import pack
+from cgr_cluster.engine.owner import LEADER
 from cgr_cluster.node.node import Node
+from cgr_cluster.stats.queries import node_started
 from tests.conformance.inprocess import ROOT
 
 S = 10**9
@@ -156,6 +161,61 @@ def test_a_restart_keeps_the_schedule_and_runs_each_instant_once(node: Node) -> 
         node.kill(number)
     node.advance(10 * S)
     assert values(node) == [1, 1]
+
+
+def started(node: Node) -> None:
+    """As when the processes of the node start."""
+    leader = node.workers[0].engine
+    owner = (LEADER.kind, LEADER.key)
+    number = leader.generation.number
+    step = m.StepRequest(
+        "start:2", 0, node_started.name, owner, LEADER.shard, pack([]), node.now_ns, number, "", 0, 0, 0
+    )
+    node.workers[0].inbox.append(step)
+    node.run()
+
+
+@pytest.mark.parametrize(
+    ("named", "scheduled"),
+    [
+        ({}, ["cgrates.org:T", "cgrates.org:U", "other:T"]),
+        ({"cgrates.org": ["U", "NONE"]}, ["cgrates.org:U"]),
+        ({"other": [], "cgrates.org": ["T", "T"]}, ["cgrates.org:T", "other:T"]),
+        ({"nobody": []}, []),
+    ],
+)
+@pytest.mark.parametrize("kind", ["Trend", "Ranking"])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_what_is_scheduled_when_the_service_starts(
+    workers: int, kind: str, named: dict[str, list[str]], scheduled: list[str]
+) -> None:
+    section = f"{kind.lower()}s"
+    config = settings.ephemeral()
+    node = Node(workers, config={**config, section: {**config[section], "scheduled_ids": named}})
+    for tenant, name in (("cgrates.org", "T"), ("cgrates.org", "U"), ("other", "T")):
+        ok(node, f"APIerSv1.Set{kind}Profile", Tenant=tenant, ID=name, Schedule="@every 10s", StatID="Q", TTL=-1)
+    ok(node, f"APIerSv1.Set{kind}Profile", ID="BAD", Schedule="never")  # stored, and refused only when it is scheduled
+
+    def schedule() -> list[str]:
+        method = "TrendSv1.GetScheduledTrends" if kind == "Trend" else "RankingSv1.GetSchedule"
+        found = {tenant: node.call(method, {"Tenant": tenant})["result"] or [] for tenant in ("cgrates.org", "other")}
+        return sorted(f"{tenant}:{one[f'{kind}ID']}" for tenant, some in found.items() for one in some)
+
+    assert schedule() == []  # a profile does nothing until then
+    started(node)
+    assert schedule() == scheduled
+
+
+def test_a_start_leaves_alone_what_is_scheduled(node: Node) -> None:
+    queue(node)
+    trend(node)
+    ok(node, "TrendSv1.ScheduleQueries", TrendIDs=["T"])
+    node.advance(15 * S)
+    before = ok(node, "TrendSv1.GetScheduledTrends")
+    assert before[0]["Previous"] != ZERO
+    node.advance(S)
+    started(node)
+    assert ok(node, "TrendSv1.GetScheduledTrends") == before
 
 
 def test_another_queue_begins_anew(node: Node) -> None:
