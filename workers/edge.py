@@ -24,7 +24,8 @@ import zmq
 
 from cgr_cluster.edge import wire
 from cgr_cluster.edge.exporter_service import ExporterService, Sending
-from cgr_cluster.edge.functions import NETWORK_FUNCTIONS, send_error
+from cgr_cluster.edge.functions import network_functions
+from cgr_cluster.edge.transports import Transports
 from cgr_cluster.exporters.types import Export, Outcome
 from cgr_cluster.rpc.errors import ApiError
 from workers.children import Leash
@@ -50,6 +51,8 @@ class Edge:
         self._loop = asyncio.get_running_loop()
         self._exporters = ThreadPoolExecutor(1, "exporters")
         self._network = ThreadPoolExecutor(NETWORK_THREADS, "network")
+        self._transports = Transports()
+        self._functions = network_functions(self._transports)
         self._endpoints: dict[str, tuple[int, Endpoints]] = {}  # exporter → at once, turns
         self._waiting: dict[str, int] = {}
         self._asked: list[Export] = []  # for the next turn of the exporters
@@ -83,6 +86,7 @@ class Edge:
         for task in self._tasks:  # nothing is answered any more: the workers have stopped, or ask the next edge again
             task.cancel()
         await self._with_exporters(self.service.close)
+        self._transports.close()
         self._socket.close()
 
     async def _with_exporters(self, function: Callable[..., Any], *args: Any) -> Any:
@@ -143,8 +147,8 @@ class Edge:
         args = wire.unpack_arguments(ask.name, ask.args)
         if ask.name == "ees.export":
             self._export(args[0], answer)
-        elif ask.name in NETWORK_FUNCTIONS:
-            self._start(self._do(partial(self._in_network, NETWORK_FUNCTIONS[ask.name], *args), answer))
+        elif ask.name in self._functions:
+            self._start(self._do(partial(self._in_network, self._functions[ask.name], *args), answer))
         else:
             function = {"ees.settle": self.service.settle, "ees.forget": self.service.forget, "ees.reset": self.service.reset}[ask.name]  # fmt: skip
             self._start(self._do(partial(self._with_exporters, function, *args), answer))
@@ -208,7 +212,7 @@ class Edge:
             self._waiting[name] = waiting + 1
             try:
                 async with self._turns_of(sending).turn(name):
-                    error = await self._in_network(send_error, sending)
+                    error = await self._in_network(self._transports.send_error, sending.post)
             finally:
                 self._waiting[name] -= 1
         outcome: Outcome = await self._with_exporters(self.service.sent, sending, error)

@@ -26,7 +26,17 @@ from cgr_cluster.exporters.failed import FailedPost
 from cgr_cluster.exporters.payload import HEADER, TRAILER, Payload, Sources, frame_line, payload_of
 from cgr_cluster.exporters.search_documents import METHOD, document_url
 from cgr_cluster.exporters.settings import NONE
-from cgr_cluster.exporters.types import ALL, FILE_TYPES, SEARCH_TYPE, Definition, Export, Outcome, RpcCall, Settle
+from cgr_cluster.exporters.types import (
+    ALL,
+    AMQP_TYPE,
+    FILE_TYPES,
+    SEARCH_TYPE,
+    Definition,
+    Export,
+    Outcome,
+    RpcCall,
+    Settle,
+)
 from cgr_cluster.rpc.errors import ApiError, not_found
 from cgr_cluster.templates.view import Branch
 
@@ -261,6 +271,8 @@ class ExporterService:
         post = FailedPost(definition.id, definition.type, definition.export_path, payload, timeout_s=live.timeout_s)
         if definition.type == SEARCH_TYPE:
             post.path, post.method = document_url(definition.export_path, definition.opts, payload.key), METHOD
+        if definition.type == AMQP_TYPE:
+            post.opts = {name: value for name, value in definition.opts.items() if name.startswith("amqp")}
         if definition.type == "*rpc":
             try:
                 post.address, post.transport, post.method = self._rpc_address(live)

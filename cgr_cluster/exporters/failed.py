@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from cgr_cluster.exporters.payload import Payload
 
 
 class FailedPost(msgspec.Struct, gc=False):
-    """A payload that did not arrive. `path`: the folder or URL; `method`: of `*rpc`, of HTTP when it is another than POST."""
+    """A payload that did not arrive. `path`: the folder or URL; `method`: of `*rpc`, of HTTP when it is another than POST;
+    `opts`: of the exporter, as far as its type needs them."""
 
     exporter: str
     type: str
@@ -18,3 +21,4 @@ class FailedPost(msgspec.Struct, gc=False):
     timeout_s: float = 2.0
     address: str = ""
     transport: str = ""
+    opts: dict[str, Any] = {}
