@@ -247,7 +247,7 @@ def terminate(op: Operation, params: TerminateArgs) -> Steps[str]:
     if not (params.TerminateSession or params.ReleaseResources or params.ReleaseIP):
         raise no_subsystem()
     if params.TerminateSession:
-        yield from _terminate(op, event, params.ForceDuration)
+        yield from end_of_session(op, event, params.ForceDuration)
     if params.ReleaseResources:
         yield from parts.resources(op, event, release_resources)
     if params.ReleaseIP:
@@ -256,7 +256,8 @@ def terminate(op: Operation, params: TerminateArgs) -> Steps[str]:
     return "OK"
 
 
-def _terminate(op: Operation, event: CGREvent, force_duration: bool) -> Steps[None]:
+def end_of_session(op: Operation, event: CGREvent, force_duration: bool) -> Steps[None]:
+    """End the session of an event; without one charge the event at once (30.5.6). Raises the answer's error."""
     if not text_field(event.event, "OriginID"):
         raise missing(["OriginID"])
     interval = interval_of(op, event)
