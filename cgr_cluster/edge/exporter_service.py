@@ -30,6 +30,7 @@ from cgr_cluster.exporters.types import (
     ALL,
     AMQP_TYPE,
     FILE_TYPES,
+    KAFKA_TYPE,
     SEARCH_TYPE,
     Definition,
     Export,
@@ -44,6 +45,7 @@ logger = logging.getLogger("cgr_cluster.edge")
 
 MAX_DONE = 200_000  # deliveries that no worker has forgotten; the oldest go
 MAX_SHARED = 100_000  # keys of `*uch`; all are forgotten then
+_BROKER_OPTIONS = {AMQP_TYPE: "amqp", KAFKA_TYPE: "kafka"}  # type → how the options of its broker begin
 INTERNAL = ("*internal", "*localhost")
 
 
@@ -271,8 +273,9 @@ class ExporterService:
         post = FailedPost(definition.id, definition.type, definition.export_path, payload, timeout_s=live.timeout_s)
         if definition.type == SEARCH_TYPE:
             post.path, post.method = document_url(definition.export_path, definition.opts, payload.key), METHOD
-        if definition.type == AMQP_TYPE:
-            post.opts = {name: value for name, value in definition.opts.items() if name.startswith("amqp")}
+        if definition.type in _BROKER_OPTIONS:
+            prefix = _BROKER_OPTIONS[definition.type]
+            post.opts = {name: value for name, value in definition.opts.items() if name.startswith(prefix)}
         if definition.type == "*rpc":
             try:
                 post.address, post.transport, post.method = self._rpc_address(live)

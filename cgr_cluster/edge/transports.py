@@ -12,12 +12,13 @@ from urllib.error import HTTPError
 
 from cgr_cluster.events.values import json_text
 from cgr_cluster.exporters.failed import FailedPost
-from cgr_cluster.exporters.types import AMQP_TYPE, FILE_TYPES, HTTP_TYPES, SEARCH_TYPE
+from cgr_cluster.exporters.types import AMQP_TYPE, FILE_TYPES, HTTP_TYPES, KAFKA_TYPE, SEARCH_TYPE
 from cgr_cluster.node.outside_effects import json_rpc, post_body
 from cgr_cluster.rpc.errors import ApiError
 
 if TYPE_CHECKING:
     from cgr_cluster.edge.amqp_sender import AmqpSender
+    from cgr_cluster.edge.kafka_sender import KafkaSender
 
 IDLE_S = 5.0  # a connection to a broker that was not used for so long is made anew: its heartbeats were not answered
 
@@ -28,6 +29,7 @@ class Transports:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._idle: dict[tuple[str, str], list[tuple[AmqpSender, float]]] = {}  # (url, options) → connection, last used
+        self._producers: dict[tuple[str, str], KafkaSender] = {}
 
     def send(self, post: FailedPost) -> None:
         """One attempt. Raises ApiError with what was wrong."""
@@ -35,6 +37,8 @@ class Transports:
             _over_http(post)
         elif post.type == AMQP_TYPE:
             self._to_broker(post)
+        elif post.type == KAFKA_TYPE:
+            self._kafka(post).send(post.payload.body, post.payload.key)
         elif post.type == "*rpc":
             json_rpc(post.address, post.transport, post.method, json_text(post.payload.params))
         elif post.type in FILE_TYPES:
@@ -73,6 +77,17 @@ class Transports:
             raise
         self._give(place, sender)
 
+    def _kafka(self, post: FailedPost) -> KafkaSender:
+        """A producer finds its brokers again by itself, so one is kept for ever."""
+        from cgr_cluster.edge.kafka_sender import KafkaSender  # a library that few need
+
+        place = post.path, json_text([post.opts, post.timeout_s])
+        with self._lock:
+            known = self._producers.get(place)
+            if known is None:
+                known = self._producers[place] = KafkaSender(post.path, post.opts, post.timeout_s)
+        return known
+
     def _take(self, place: tuple[str, str]) -> AmqpSender | None:
         with self._lock:
             idle = self._idle.get(place) or []
@@ -90,6 +105,9 @@ class Transports:
     def close(self) -> None:
         with self._lock:
             idle, self._idle = self._idle, {}
+            producers, self._producers = self._producers, {}
+        for producer in producers.values():
+            producer.close()
         for senders in idle.values():
             for sender, _ in senders:
                 sender.close()

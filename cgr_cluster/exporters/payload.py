@@ -17,7 +17,7 @@ from cgr_cluster.events.nesting import read_json
 from cgr_cluster.events.times import format_instant
 from cgr_cluster.events.values import json_text, text_of
 from cgr_cluster.exporters.search_documents import authorization
-from cgr_cluster.exporters.types import FILE_TYPES, SEARCH_TYPE, Definition
+from cgr_cluster.exporters.types import FILE_TYPES, KAFKA_TYPE, SEARCH_TYPE, Definition
 from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.templates.fields import CompiledField, compile_fields, evaluate
 from cgr_cluster.templates.view import Branch, TemplateView
@@ -30,7 +30,7 @@ JSON = "application/json"
 
 class Payload(msgspec.Struct, frozen=True, gc=False):
     """What leaves: `body`, and for HTTP its type and `headers`. `params`: of the method that `*rpc` calls; `key`: of a
-    document."""
+    document or message."""
 
     body: str = ""
     content_type: str = ""
@@ -120,6 +120,8 @@ def payload_of(definition: Definition, templates: Templates, event: CGREvent, so
         return Payload(urlencode(sorted(texts.items())), FORM, headers_of(definition, templates, event, sources))
     if kind == SEARCH_TYPE:
         return Payload(json_text(whole), JSON, authorization(definition.opts), key=key_of(event))
+    if kind == KAFKA_TYPE:
+        return Payload(json_text(whole), JSON, key=key_of(event))
     headers = headers_of(definition, templates, event, sources) if kind == "*http_json_map" else {}
     return Payload(json_text(whole), JSON, headers)
 

@@ -18,6 +18,7 @@ from cgr_cluster.filters.inline import is_inline
 from cgr_cluster.filters.types import Filter
 
 NONE = "*none"
+DEFAULT_FAILED_DIR = "/var/spool/cgrates/failed_posts"
 DEFAULT_CONTEXT = "*ees"
 MAX_ATTEMPTS = 20  # pauses between them grow as Fibonacci's numbers
 _OF_CONFIGURATION = re.compile(r"\*cfg\.(\w+)")
@@ -116,7 +117,7 @@ def definition_of(
         "*log" in (one.get("flags") or ()),
         str(one.get("timezone") or ""),
         max(int(one.get("concurrent_requests") or 0), 0),
-        str(one.get("failed_posts_dir") or failed.get("dir") or NONE),
+        _failed_dir(one, failed),
         parse_duration(str(failed.get("ttl") or "5s")),
         str(one.get("metrics_reset_schedule") or ""),
         _cache_rule((config.get("cache") or {}).get(one.get("type"))),
@@ -124,6 +125,13 @@ def definition_of(
         _filters(generation, fields),
         version,
     )
+
+
+def _failed_dir(one: dict[str, Any], failed: dict[str, Any]) -> str:
+    """The exporter's own folder of failed posts, where it is another than the built-in one, else that of all."""
+    own = str(one.get("failed_posts_dir") or "")
+    common = str(failed.get("dir") or "")
+    return own if own and own != DEFAULT_FAILED_DIR else common or own or NONE
 
 
 def _cache_rule(given: dict[str, Any] | None) -> CacheRule:

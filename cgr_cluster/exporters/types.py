@@ -19,7 +19,8 @@ FILE_TYPES = frozenset({"*file_csv", "*file_fwv"})
 HTTP_TYPES = frozenset({"*http_post", "*http_json_map"})
 SEARCH_TYPE = "*els"  # documents of Elasticsearch
 AMQP_TYPE = "*amqp_json_map"
-BUILT_TYPES = FILE_TYPES | HTTP_TYPES | {SEARCH_TYPE, AMQP_TYPE, "*rpc", "*virt", "*log"}
+KAFKA_TYPE = "*kafka_json_map"
+BUILT_TYPES = FILE_TYPES | HTTP_TYPES | {SEARCH_TYPE, AMQP_TYPE, KAFKA_TYPE, "*rpc", "*virt", "*log"}
 NO_TYPE = "*none"
 ALL = "*"  # as the end of a delivery id to be forgotten: all that begin so
 
