@@ -38,6 +38,7 @@ MODULES = (
     "cgr_cluster.cdrs.api",
     "cgr_cluster.exporters.api",
     "cgr_cluster.readers.api",
+    "cgr_cluster.stores.api",
     "cgr_cluster.replicator.api",
 )
 

@@ -20,7 +20,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "api.md"
 CHAPTERS = {  # package → chapter of the specification
     "rpc": "01, 70", "rating": "10", "tariffs": "10, 20", "accounts": "20", "actions": "20", "sessions": "30",
     "chargers": "30", "cdrs": "40", "exporters": "40", "filters": "50", "attributes": "50", "thresholds": "51", "routes": "51", "stats": "60", "trends": "60", "rankings": "60", "resources": "60", "ips": "60", "prometheus": "70",
-    "guardian": "70", "caches": "70", "dispatchers": "70", "replicator": "70", "readers": "40",
+    "guardian": "70", "caches": "70", "dispatchers": "70", "replicator": "70", "stores": "70", "readers": "40",
 }  # fmt: skip
 OWNERS = {
     owners.AnyWorker: "any worker", owners.Leader: "leader", owners.AccountRule: "account",
