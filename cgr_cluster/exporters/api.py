@@ -23,7 +23,7 @@ from cgr_cluster.rpc.registry import Params, method, service
 
 logger = logging.getLogger("cgr_cluster.exporters")
 
-service("EeSv1")
+service("EeSv1", section="ees")
 
 
 class CGREventWithEeIDs(Params, go="engine.CGREventWithEeIDs"):
@@ -35,15 +35,8 @@ class CGREventWithEeIDs(Params, go="engine.CGREventWithEeIDs"):
     APIOpts: dict[str, Any] | None = None
 
 
-def _enabled(op: Operation, name: str) -> None:
-    """A service that is off is not there."""
-    if not ees_settings(op.generation).enabled:
-        raise ApiError(f"rpc: can't find service {name}")
-
-
 @method("EeSv1.ProcessEvent", owner=event(), changes=True)
 def ees_process_event(op: Operation, params: CGREventWithEeIDs) -> Steps[dict[str, Metrics]]:
-    _enabled(op, "EeSv1.ProcessEvent")
     if params.Event is None:
         raise missing(["Event"])
     asked = CGREvent(op.tenant(params.Tenant), params.ID, params.Time, params.Event, params.APIOpts or {})
@@ -60,7 +53,6 @@ class ResetMetricsParams(Params, go="ees.V1ResetExporterMetricsParams"):
 @method("EeSv1.ResetExporterMetrics")
 def reset_exporter_metrics(op: Operation, params: ResetMetricsParams) -> Steps[str]:
     """Raises `NOT_FOUND` for an exporter that does not live."""
-    _enabled(op, "EeSv1.ResetExporterMetrics")
     yield outside("ees.reset", params.ExporterID)
     return "OK"
 

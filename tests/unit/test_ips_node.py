@@ -11,6 +11,7 @@ import pytest
 from cgr_cluster.config import settings
 from cgr_cluster.engine.owner import account_owner, object_owner
 from cgr_cluster.node.node import Node
+from cgr_cluster.services import load
 
 TENANT = "cgrates.org"
 S = 10**9
@@ -88,6 +89,12 @@ def test_sessions_that_are_connected_to_a_service_that_is_not_there() -> None:
     ok(node, "ConfigSv1.SetConfig", Config={"sessions": {"ips_conns": ["*internal"]}})
     unknown = "IPS_ERROR:rpc: can't find service IPsV1.AuthorizeIP"
     assert error(node, "SessionSv1.AuthorizeEvent", AuthorizeIP=True, Event={"A": 1}) == unknown
+
+
+@pytest.mark.parametrize("service", sorted(load().sections))
+def test_every_service_that_may_be_switched_off_is_unknown_at_first(service: str) -> None:
+    for method in ("Ping", "Nope"):
+        assert error(Node(1), f"{service}.{method}") == f"rpc: can't find service {service}.{method}"
 
 
 # --- profiles ------------------------------------------------------------------------------------------------------
