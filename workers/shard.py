@@ -26,6 +26,7 @@ import zmq
 
 from cgr_cluster.actions.plan_api import reload_scheduler
 from cgr_cluster.cluster import mesh_wire
+from cgr_cluster.cluster.greetings import Greetings
 from cgr_cluster.cluster.shard_map import shard_map
 from cgr_cluster.engine import messages as m
 from cgr_cluster.engine.codec import pack
@@ -83,8 +84,7 @@ class ShardProcess:
         self._scheduled = False
         self._durable = 0
         self._alarm: asyncio.TimerHandle | None = None
-        self._peers: dict[int, int] = {}  # other worker → its incarnation
-        self._answered: set[int] = set()  # other workers that have answered this incarnation's greeting
+        self._greetings = Greetings(other for other in range(options.workers) if other != number)
         self._outlets: dict[int, Outlet] = {}
         self._files = ThreadPoolExecutor(FILE_THREADS, "files")
         self._network = ThreadPoolExecutor(NETWORK_THREADS, "network")
@@ -117,11 +117,10 @@ class ShardProcess:
         logger.info("loaded %d shards in %.3f s", len(self.engine.shards), time.monotonic() - begin)
         context = self._context = zmq.Context()  # kept: one that is collected waits for sockets that are still open
         self._inlet = Inlet(context, self.options.mesh_address(self.number), self._mesh_frame)
-        for other in range(self.options.workers):
-            if other != self.number:
-                self._outlets[other] = Outlet(context, self.options.mesh_address(other))
-        self._greet(self._outlets, True)
-        if not self._outlets:
+        for other in self._greetings.others:
+            self._outlets[other] = Outlet(context, self.options.mesh_address(other))
+            self._greet(other, True)
+        if self._greetings.complete:
             self._caught_up.set()
         self.store = StoreLink(context, self.options, self.incarnation, self.engine, self._give)
         self.edge = EdgeLink(context, self.options, self.number, self.incarnation, self._give)
@@ -168,7 +167,7 @@ class ShardProcess:
         except asyncio.TimeoutError:
             if not leader:
                 raise SystemExit(f"the leader (worker {self.engine.shard_map[0]}) has not answered") from None
-            logger.warning("the leader begins while only %d other workers are live", len(self._answered))
+            logger.warning("the leader begins while only %d other workers are live", len(self._greetings.answered))
 
     async def _finish(self) -> None:
         """A graceful stop: the balancer sends nothing new; what is under way ends, and the log has it."""
@@ -318,10 +317,9 @@ class ShardProcess:
             else:
                 self._give(message)
 
-    def _greet(self, workers: Any, answer: bool) -> None:
+    def _greet(self, worker: int, answer: bool) -> None:
         hello = mesh_wire.Hello(mesh_wire.VERSION, self.number, self.incarnation, self.engine.generation.number, answer)
-        for other in workers:
-            self._outlets[other].send(mesh_wire.encode([hello]))
+        self._outlets[worker].send(mesh_wire.encode([hello]))
 
     def _met(self, hello: mesh_wire.Hello) -> None:
         if hello.version != mesh_wire.VERSION:
@@ -329,20 +327,20 @@ class ShardProcess:
                 "worker %d speaks mesh version %d, this one %d", hello.worker, hello.version, mesh_wire.VERSION
             )
             return
-        known = self._peers.get(hello.worker)
-        self._peers[hello.worker] = hello.incarnation
-        if known is not None and known != hello.incarnation:
+        if self._greetings.is_old(hello.worker, hello.incarnation):
+            return
+        is_back, replies = self._greetings.met(hello.worker, hello.incarnation, hello.answer)
+        if is_back:
             logger.info("worker %d is back", hello.worker)
             self.engine.peer_gone(hello.worker)
             self.engine.peer_back(hello.worker)
         self.engine.peer_generation(hello.worker, hello.generation)
-        if hello.answer:
-            self._greet([hello.worker], False)
-        else:  # it knows this worker from now on
-            self._answered.add(hello.worker)
-            if hello.worker == self.engine.shard_map[0]:
-                self._wait_for_generation(hello.generation)
-        if self.engine.shard_map[0] == self.number and len(self._answered) == len(self._outlets):
+        for answer in replies:
+            self._greet(hello.worker, answer)
+        leader = self.engine.shard_map[0]
+        if hello.worker == leader and not hello.answer:  # it knows this worker from now on
+            self._wait_for_generation(hello.generation)
+        if self.number == leader and self._greetings.complete:
             self._caught_up.set()
         self._schedule()
 
