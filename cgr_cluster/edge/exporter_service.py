@@ -8,6 +8,7 @@ again after it was done is answered what came of it, until the worker says `forg
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -88,7 +89,16 @@ class ExporterService:
         self._answers = [None] * len(asked)
         for place, export in enumerate(asked):
             done = self._done.get(export.delivery)
-            self._answers[place] = self._begin(place, export) if done is None else self._repeated(export, done)
+            if done is not None:
+                self._answers[place] = self._repeated(export, done)
+                continue
+            try:
+                self._answers[place] = self._begin(place, export)
+            except (sqlite3.Error, OSError):
+                raise  # the journal: what is done must be known, so this process ends
+            except Exception:  # of one event: the others are not to be kept from their exports by it
+                logger.exception("event %s", export.event.id)
+                self._answers[place] = Outcome("SERVER_ERROR: internal error")
         self._write_lines()
         answers, self._answers = self._answers, []
         return [answer for answer in answers if answer is not None]
@@ -105,9 +115,6 @@ class ExporterService:
             payload = self._payload(live, export, 1 if lines is None else len(lines[1]) + 1)
         except ApiError as error:
             return self._unmade(live, export, error.text)
-        except Exception:
-            logger.exception("exporter %s, event %s", live.definition.id, export.event.id)
-            return self._unmade(live, export, "SERVER_ERROR: internal error")
         if live.definition.log:
             logger.info("exporter %s: %s", live.definition.id, payload.body.rstrip("\n") or json_text(payload.params))
         if live.definition.type not in FILE_TYPES:
@@ -348,7 +355,7 @@ class ExporterService:
                 try:
                     header = "" if live.file.position else self._frame(live, HEADER)
                     position = live.file.write(header + "".join(line.text for line in lines))
-                except (OSError, ApiError) as error:
+                except (OSError, ValueError, ApiError) as error:
                     text = _reason(error)
             if live.file is None or text:
                 self._not_written(live, lines, text)
@@ -382,7 +389,7 @@ class ExporterService:
         for live, path in zip(lives, paths, strict=True):
             try:
                 live.file = LineFile(path, 0)
-            except OSError as error:
+            except (OSError, ValueError) as error:  # the latter: a name that is none of a file
                 refused[id(live)] = _reason(error)
                 live.metrics.totals.export_path = ""
                 with self._journal.commit():
@@ -414,7 +421,7 @@ class ExporterService:
         try:
             if file.position:
                 file.write(self._frame(live, TRAILER))
-        except (OSError, ApiError) as error:
+        except (OSError, ValueError, ApiError) as error:
             logger.error("export file %s has no trailer: %s", file.path, _reason(error))
         empty = not file.position
         file.close()
@@ -462,5 +469,7 @@ class ExporterService:
         self._journal.close()
 
 
-def _reason(error: ApiError | OSError) -> str:
-    return error.text if isinstance(error, ApiError) else f"{error.filename or 'file'}: {error.strerror}"
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"{error.filename or 'file'}: {error.strerror}"
+    return error.text if isinstance(error, ApiError) else str(error)

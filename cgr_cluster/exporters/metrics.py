@@ -110,5 +110,5 @@ def _read(event: dict[str, Any], name: str, read: Any) -> Any:
         return None
     try:
         return read(event[name])
-    except ApiError:
+    except (ApiError, ValueError, OverflowError):  # the latter: numbers that are none, or endless
         return None

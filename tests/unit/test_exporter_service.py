@@ -289,3 +289,19 @@ def test_a_masked_destination(world: World) -> None:
     shown = Export("x", 1, definition, ExportEvent("cgrates.org", "x", asked.event.event, {}, hidden=("DST",)), True)
     world.service.turn([asked, shown])
     assert world.texts() == ["\n491511****\n"]
+
+
+def test_an_event_that_breaks_something_breaks_nothing_else(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cgr_cluster.exporters.metrics import Metrics
+
+    asked = [world.ask("a", Cost=float("inf"), ToR="*voice", Usage=float("nan")), world.ask("b")]
+    assert [outcome.error for outcome in world.service.turn(asked) if isinstance(outcome, Outcome)] == ["", ""]
+    named = world.definition("*file_csv", id="no\0name")
+    (outcome,) = world.service.turn([world.ask("c", named)])
+    assert isinstance(outcome, Outcome) and "null" in outcome.error
+    virtual = world.definition("*virt", id="V")
+    with monkeypatch.context() as patch:
+        patch.setattr(Metrics, "count", lambda *args: 1 // 0)
+        (outcome,) = world.service.turn([world.ask("d", virtual)])
+    assert isinstance(outcome, Outcome) and outcome.error == "SERVER_ERROR: internal error"
+    assert world.texts() == ["id\na\nb\n"]
