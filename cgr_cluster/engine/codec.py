@@ -7,9 +7,11 @@ begins with ASCII, which in MessagePack is a small integer, and that is one byte
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
+
+T = TypeVar("T")
 
 _encode = msgspec.msgpack.Encoder().encode
 _encode_json = msgspec.json.Encoder().encode
@@ -35,3 +37,11 @@ def unpack(kind: Any, data: bytes) -> Any:
     if len(data) > 1 and data[0] < _ASCII_END:
         return from_json(data)
     return from_msgpack(data)
+
+
+def opened(kind: type[T], lying: T | bytes) -> T:
+    """An object as it lies in a shard: packed or not."""
+    if isinstance(lying, bytes):
+        found: T = unpack(kind, lying)
+        return found
+    return lying

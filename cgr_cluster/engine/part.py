@@ -157,6 +157,19 @@ class Part:
             if kept == name and draft is not _DELETED:
                 yield key, draft
 
+    def kept(self, kind: type[T], prefix: str) -> dict[str, T | bytes]:
+        """Objects of the part's shard whose keys begin with `prefix`, by the rest of the key, as they lie: packed ones are
+        bytes. Objects are replaced and never changed, so this stays what it is: for who reads much of it in later turns."""
+        name, rest = STORED_NAME[kind], len(prefix)
+        table = self._home().tables.get(name, {})
+        found = {key[rest:]: value for key, value in table.items() if key.startswith(prefix)}
+        for (drafted, key), draft in self._drafts.items():
+            if drafted == name and key.startswith(prefix):
+                found.pop(key[rest:], None)
+                if draft is not _DELETED:
+                    found[key[rest:]] = draft
+        return found
+
     def shards_with(self, kind: type[Any]) -> list[int]:
         """Shards of this worker that hold objects of the kind."""
         name = STORED_NAME[kind]

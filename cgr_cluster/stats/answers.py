@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
+from cgr_cluster.engine.codec import opened
 from cgr_cluster.events.instant import Instant
 from cgr_cluster.events.rules import split_value
 from cgr_cluster.events.times import format_instant
 from cgr_cluster.filters.params import interval_json, list_json
 from cgr_cluster.rating.answers import number
+from cgr_cluster.rpc.encode import encode_result
 from cgr_cluster.rpc.errors import ApiError
+from cgr_cluster.rpc.pieces import Joined
 from cgr_cluster.stats.metrics import base_and_field
-from cgr_cluster.stats.queue import Queue
+from cgr_cluster.stats.queue import Snapshot
 from cgr_cluster.stats.types import (
     ANSWERED,
     DURATIONS,
@@ -22,8 +28,10 @@ from cgr_cluster.stats.types import (
     Metric,
     MetricState,
     StatEntry,
+    StatItem,
     StatQueueProfile,
 )
+from cgr_cluster.tariffs.slices import Slices
 
 Json = dict[str, Any]
 
@@ -45,58 +53,92 @@ def profile_json(profile: StatQueueProfile) -> Json:
     }
 
 
-def queue_json(queue: Queue) -> Json:
-    """Items are null until there has been one or a reset."""
-    head, profile = queue.head, queue.profile
-    entries = list(queue.entries())
-    items = [
-        {
-            "EventID": item.event_id,
-            "ExpiryTime": format_instant(Instant.of(item.expiry_ns)) if item.expiry_ns else None,
-        }
-        for item in queue.items()
-    ]
+def queue_in_slices(found: Snapshot) -> Slices[Json]:
+    """The queue as the API shows it, item after item in the order in which they came. Items are null until there has been
+    one or a reset."""
+    head, profile = found.head, found.profile
+    measured = [metric for metric in profile.measured if metric.number in head.metrics]
+    items = Joined()
+    shown = {
+        metric.number: _Shown(head.metrics[metric.number].shape, found.values.get(metric.number, ()))
+        for metric in measured
+    }
+    for start in range(0, len(found.items), SLICE_ITEMS):
+        if start:
+            yield
+        piece = [opened(StatItem, item) for item in found.items[start : start + SLICE_ITEMS]]
+        items.add([{"EventID": item.event_id, "ExpiryTime": _expiry(item.expiry_ns)} for item in piece])
+        entries: dict[str, StatEntry] = {}
+        for item in piece:
+            packed = found.entries.pop(item.event_id, None)  # each once
+            if packed is not None:
+                entries[item.event_id] = opened(StatEntry, packed)
+        for place, metric_shown in shown.items():
+            metric_shown.add(place, entries)
     return {
         "Tenant": profile.tenant,
         "ID": profile.id,
-        "SQItems": items if head.end or head.resets else None,
+        "SQItems": items.array() if head.end or head.resets else None,
         "SQMetrics": {
-            metric.id: _metric_json(queue, metric, head.metrics[metric.number], entries)
-            for metric in profile.measured
-            if metric.number in head.metrics
+            metric.id: _metric_json(profile, metric, head.metrics[metric.number], shown[metric.number])
+            for metric in measured
         },
     }
 
 
-def _metric_json(queue: Queue, metric: Metric, state: MetricState, entries: list[tuple[str, StatEntry]]) -> Json:
-    number = metric.number
-    out: Json = {
-        "FilterIDs": list_json(metric.filter_ids),
-        "Count": state.count,
-        "MinItems": queue.profile.min_items,
-    }
+SLICE_ITEMS = 250  # some milliseconds
+
+
+def _expiry(at_ns: int) -> str | None:
+    return format_instant(Instant.of(at_ns)) if at_ns else None
+
+
+class _Shown:
+    """What event ids have added to one metric."""
+
+    __slots__ = ("_holders", "_shape", "events")
+
+    def __init__(self, shape: str, values: Sequence[str]) -> None:
+        self._shape = shape
+        self._holders: dict[str, list[bytes]] = {value: [] for value in values}
+        self.events = Joined()
+
+    def add(self, number: int, entries: dict[str, StatEntry]) -> None:
+        shape = self._shape
+        if shape == VALUES:
+            held = {event_id: entry.values[number] for event_id, entry in entries.items() if number in entry.values}
+            for event_id, values in held.items():
+                member = encode_result(event_id) + b":{}"
+                for value in values:
+                    self._holders.setdefault(value, []).append(member)
+            self.events.add(held)
+        elif shape in (HIGHEST, LOWEST):
+            self.events.add({one: entry.numbers[number] for one, entry in entries.items() if number in entry.numbers})
+        elif shape == ONCE:
+            self.events.add({one: {} for one, entry in entries.items() if number in entry.numbers})
+        else:
+            mean = "Duration" if shape == DURATIONS else "Stat"
+            self.events.add(
+                {
+                    event_id: {mean: entry.means[number][0], "CompressFactor": entry.means[number][1]}
+                    for event_id, entry in entries.items()
+                    if number in entry.means
+                }
+            )
+
+    def field_values(self) -> dict[str, msgspec.Raw]:
+        return {value: msgspec.Raw(b"{%b}" % b",".join(members)) for value, members in self._holders.items()}
+
+
+def _metric_json(profile: StatQueueProfile, metric: Metric, state: MetricState, shown: _Shown) -> Json:
+    out: Json = {"FilterIDs": list_json(metric.filter_ids), "Count": state.count, "MinItems": profile.min_items}
     if state.shape == VALUES:
-        held = {event_id: entry.values[number] for event_id, entry in entries if number in entry.values}
-        found: dict[str, Json] = {}
-        if queue.profile.counter_only:
-            found = {value: {} for value in queue.values(number)}
-        for event_id, values in held.items():
-            for value in values:
-                found.setdefault(value, {})[event_id] = {}
-        out |= {"FieldValues": found, "Events": held}
+        out["FieldValues"] = shown.field_values()
     elif state.shape in (HIGHEST, LOWEST):
         out[state.shape.capitalize()] = state.total
-        out["Events"] = {event_id: entry.numbers[number] for event_id, entry in entries if number in entry.numbers}
-    elif state.shape == ONCE:
-        out["Events"] = {event_id: {} for event_id, entry in entries if number in entry.numbers}
-    else:
-        mean = "Duration" if state.shape == DURATIONS else "Stat"
+    elif state.shape != ONCE:
         out["Answered" if state.shape == ANSWERED else "Sum"] = state.total
-        out["Events"] = {
-            event_id: {mean: entry.means[number][0], "CompressFactor": entry.means[number][1]}
-            for event_id, entry in entries
-            if number in entry.means
-        }
+    out["Events"] = shown.events.object()
     return out | _definition(metric)
 
 

@@ -23,12 +23,14 @@ from cgr_cluster.filters.reading import ids_page, profile_asked
 from cgr_cluster.rpc.errors import ApiError, not_found, require, server_error
 from cgr_cluster.rpc.owners import ANY, EVENT, LEADER_RULE, shared_object
 from cgr_cluster.rpc.registry import Params, method, service
-from cgr_cluster.stats.answers import profile_json
+from cgr_cluster.stats.answers import profile_json, queue_in_slices
 from cgr_cluster.stats.matching import STATS
 from cgr_cluster.stats.metrics import base_and_field, text_form
 from cgr_cluster.stats.process import process_event, queue_ids_of
-from cgr_cluster.stats.steps import Values, forget, look_at, reset, shown
+from cgr_cluster.stats.queue import Snapshot
+from cgr_cluster.stats.steps import Values, forget, look_at, note_read, reset, snapshot
 from cgr_cluster.stats.types import Metric, Number, StatQueueProfile, with_state
+from cgr_cluster.tariffs.slices import paced
 
 service("StatSv1")
 service("APIerSv1")
@@ -161,14 +163,18 @@ def get_queue_float_metrics(part: Part, params: TenantIDWithOpts) -> dict[str, N
 
 
 @method("StatSv1.GetStatQueue", owner=shared_object())
-def get_stat_queue(part: Part, params: TenantIDWithOpts) -> dict[str, Any]:
+def get_stat_queue(op: Operation, params: TenantIDWithOpts) -> Steps[dict[str, Any]]:
+    """A large queue is written out over several turns."""
     require(params, "ID")
-    tenant = part.tenant(params.Tenant)
-    found: dict[str, Any] | None = shown(part, tenant, params.ID)
+    tenant = op.tenant(params.Tenant)
+    found: Snapshot | None = yield snapshot.at(object_owner(tenant, params.ID), tenant, params.ID)
     if found is None:
         raise not_found()
-    note_state(part, STATS.name, STATS.key(tenant, params.ID))
-    return found
+    shown = yield from paced(queue_in_slices(found))
+    yield note_read.at(
+        object_owner(tenant, params.ID), tenant, params.ID
+    )  # last: what has changed something logs its waits
+    return shown
 
 
 @method("StatSv1.GetQueueIDs", owner=ANY)

@@ -7,6 +7,9 @@ computed from the items, except the greatest and least value when the item that 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
+
+import msgspec
 
 from cgr_cluster.engine.domain import Part
 from cgr_cluster.stats.metrics import Sample, base_and_field, summed
@@ -26,6 +29,17 @@ from cgr_cluster.stats.types import (
     StatQueueProfile,
     StatValue,
 )
+
+
+class Snapshot(msgspec.Struct, gc=False):
+    """A queue at one moment. `items` in their order, `entries` by event id, as they lie: packed ones are bytes. `values`: of
+    metrics that keep no event ids, by number."""
+
+    profile: StatQueueProfile
+    head: StatQueue
+    items: list[Any]
+    entries: dict[str, Any]
+    values: dict[int, list[str]]
 
 
 class Queue:
@@ -216,6 +230,21 @@ class Queue:
             entry = self._entry(event_id)
             if entry is not None:
                 yield event_id, entry
+
+    def snapshot(self) -> Snapshot:
+        """What the queue holds, to be read on while it goes its way."""
+        part, base = self._part, self._base
+        lying: dict[str, StatItem | bytes] = part.kept(StatItem, base)
+        items = [self._items.get(place) or lying[str(place)] for place in range(self.head.first, self.head.end)]
+        entries: dict[str, StatEntry | bytes] = part.kept(StatEntry, base)
+        for event_id, entry in self._entries.items():
+            entries.pop(event_id, None)
+            if entry is not None:
+                entries[event_id] = entry
+        values = {}
+        if self.profile.counter_only:
+            values = {number: self.values(number) for number, one in self.head.metrics.items() if one.shape == VALUES}
+        return Snapshot(self.profile, self.head, items, entries, values)
 
     def values(self, number: int) -> list[str]:
         """All values of a metric that keeps no event ids (60 §1.6)."""

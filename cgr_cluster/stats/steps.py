@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from cgr_cluster.caches.items import note_event
+from cgr_cluster.caches.items import note_event, note_state
 from cgr_cluster.engine.domain import Operation, Part, Steps, step, task
 from cgr_cluster.engine.owner import object_owner
 from cgr_cluster.filters.live import live_source
 from cgr_cluster.filters.paths import MISSING
 from cgr_cluster.filters.view import View
 from cgr_cluster.rpc.errors import not_found
-from cgr_cluster.stats.answers import queue_json
 from cgr_cluster.stats.matching import STATS, stat_settings
 from cgr_cluster.stats.metrics import Sample, typed_form, value_of
-from cgr_cluster.stats.queue import Queue
+from cgr_cluster.stats.queue import Queue, Snapshot
 from cgr_cluster.stats.types import MetricState, Number, StatEntry, StatItem, StatQueue, StatQueueProfile, StatValue
 
 SWEPT_AT_ONCE = 500  # items of a queue that one step drops
@@ -142,11 +141,16 @@ def look_at(part: Part, tenant: str, queue_id: str) -> Values | None:
     return None if queue is None else _values(part, queue)
 
 
-@step("stats.shown", reads=True)
-def shown(part: Part, tenant: str, queue_id: str) -> dict[str, Any] | None:
-    """The queue as the API shows it; None for an unknown queue."""
+@step("stats.snapshot", reads=True)
+def snapshot(part: Part, tenant: str, queue_id: str) -> Snapshot | None:
+    """All that the queue holds; None for an unknown queue."""
     queue = _read(part, tenant, queue_id)
-    return None if queue is None else queue_json(queue)
+    return None if queue is None else queue.snapshot()
+
+
+@step("stats.note_read")
+def note_read(part: Part, tenant: str, queue_id: str) -> None:
+    note_state(part, STATS.name, STATS.key(tenant, queue_id))
 
 
 def metric_at(values: Values, parts: tuple[str, ...], view: View) -> Any:

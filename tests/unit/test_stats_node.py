@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from cgr_cluster.config import settings
 from cgr_cluster.node.node import Node
+from cgr_cluster.stats import answers
 from cgr_cluster.stats.types import StatEntry, StatItem, StatValue
 from tests.simulation.crashing import of_kind
 
@@ -432,3 +434,58 @@ def test_a_tariff_plan_of_the_store(node: Node) -> None:
     ok(node, "APIerSv1.LoadTariffPlanFromStorDb", TPid="TP")
     assert ok(node, "APIerSv1.GetStatQueueProfile", ID="Q")["TTL"] == 60 * S
     assert event(node) == ["Q"]
+
+
+# --- large queues ------------------------------------------------------------------------------------------------
+
+
+def filled(node: Node, count: int) -> None:
+    metrics = (
+        "*tcc",
+        "*acd",
+        "*asr",
+        "*ddc",
+        "*distinct#~*req.Cost",
+        "*highest#~*req.Cost",
+        "*repsc",
+        "*sum#~*req.Cost",
+    )
+    queue(node, "Q", *metrics, TTL=3600 * S)
+    for number in range(count):
+        fields = {
+            "Cost": number % 4,
+            "Usage": "60s",
+            "Destination": f"49{number % 3}",
+            "AnswerTime": "2026-01-01T00:00:00Z",
+        }
+        ok(node, "StatSv1.ProcessEvent", ID=f"e{number % 15}", Event={**fields, "ReplyState": "OK"})
+
+
+def test_a_queue_in_pieces_is_the_queue(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled(node, 20)
+    expected = ok(node, "StatSv1.GetStatQueue", ID="Q")
+    assert [item["EventID"] for item in expected["SQItems"]] == [f"e{number % 15}" for number in range(20)]
+    assert list(expected["SQMetrics"]["*tcc"]["Events"]) == [f"e{number}" for number in range(15)]
+    monkeypatch.setattr(answers, "SLICE_ITEMS", 3)
+    assert json.dumps(ok(node, "StatSv1.GetStatQueue", ID="Q")) == json.dumps(expected)
+    reborn = Node(len(node.workers), disk=dict(node.disk))  # everything is packed
+    assert json.dumps(ok(reborn, "StatSv1.GetStatQueue", ID="Q")) == json.dumps(expected)
+
+
+def test_others_are_served_while_a_large_queue_is_read_and_it_is_shown_as_it_was(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(node, 20)
+    expected = ok(node, "StatSv1.GetStatQueue", ID="Q")
+    monkeypatch.setattr(answers, "SLICE_ITEMS", 1)
+    asked = node.send("StatSv1.GetStatQueue", {"ID": "Q"})
+    others = [
+        node.send("StatSv1.ProcessEvent", {"ID": "e3", "Event": {"Cost": 99}}),
+        node.send("StatSv1.ResetStatQueue", {"ID": "Q"}),
+    ]
+    for other in others:
+        while other not in node._answers:
+            node._step() or node.advance(1)
+        assert asked not in node._answers
+    assert node.wait(asked)["result"] == expected
+    assert ok(node, "StatSv1.GetStatQueue", ID="Q")["SQItems"] == []
