@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from cgr_cluster.engine.codec import opened
 from cgr_cluster.events.amounts import NANO
 from cgr_cluster.events.instant import ZERO, Instant
 from cgr_cluster.events.times import format_instant
 from cgr_cluster.filters.params import interval_json, list_json
 from cgr_cluster.rating.answers import number
-from cgr_cluster.resources.pool import Pool
+from cgr_cluster.resources.pool import Pool, Snapshot
 from cgr_cluster.resources.types import ResourceProfile, Usage
+from cgr_cluster.rpc.pieces import Joined
+from cgr_cluster.tariffs.slices import Slices
 
 Json = dict[str, Any]
+SLICE_USAGES = 500  # some milliseconds
 
 
 def units_of(nano: int) -> int | float:
@@ -44,6 +48,30 @@ def resource_json(pool: Pool) -> Json:
         "ID": profile.id,
         "Usages": {usage.id: usage_json(profile.tenant, usage) for usage in usages},
         "TTLIdx": [usage.id for usage in ending] if head.had_ending else None,
+    }
+
+
+def resource_in_slices(found: Snapshot) -> Slices[Json]:
+    """As `resource_json`, of a resource that may have many usages."""
+    profile, head = found.profile, found.head
+    usages, ending = Joined(), Joined()
+    for chain, ids in ((head.ending, ending), (head.lasting, None)):
+        following = chain.first
+        while following:
+            piece: list[Usage] = []
+            while following and len(piece) < SLICE_USAGES:
+                piece.append(opened(Usage, found.usages[following]))
+                following = piece[-1].after
+            usages.add({usage.id: usage_json(profile.tenant, usage) for usage in piece})
+            if ids is not None:
+                ids.add([usage.id for usage in piece])
+            if following:
+                yield
+    return {
+        "Tenant": profile.tenant,
+        "ID": profile.id,
+        "Usages": usages.object(),
+        "TTLIdx": ending.array() if head.had_ending else None,
     }
 
 

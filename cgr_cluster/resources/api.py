@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from cgr_cluster.caches.changes import changed
-from cgr_cluster.caches.items import note_state
 from cgr_cluster.engine.domain import Operation, Part, Steps, step
 from cgr_cluster.engine.owner import LEADER, tenant_owner
 from cgr_cluster.events.event import CGREvent
@@ -20,13 +19,14 @@ from cgr_cluster.filters.params import (
 from cgr_cluster.filters.profiles import remove_profile, store_profile
 from cgr_cluster.filters.reading import ids_page, profile_asked
 from cgr_cluster.resources import process
-from cgr_cluster.resources.answers import profile_json, resource_json
-from cgr_cluster.resources.pool import Pool
-from cgr_cluster.resources.steps import forget
+from cgr_cluster.resources.answers import profile_json, resource_in_slices
+from cgr_cluster.resources.pool import Snapshot
+from cgr_cluster.resources.steps import forget, note_read, snapshot
 from cgr_cluster.resources.types import RESOURCES, ResourceProfile, with_state
 from cgr_cluster.rpc.errors import not_found, require
 from cgr_cluster.rpc.owners import ANY, LEADER_RULE, tenant_object
 from cgr_cluster.rpc.registry import Params, method, service
+from cgr_cluster.tariffs.slices import paced
 
 service("ResourceSv1")
 service("APIerSv1")
@@ -100,16 +100,6 @@ def remove_resource_profile(op: Operation, params: TenantIDWithOpts) -> Steps[st
     return "OK"
 
 
-def _profile(part: Part, params: TenantIDWithOpts) -> ResourceProfile:
-    """Of the resource that is asked for."""
-    require(params, "ID")
-    profile: ResourceProfile | None = RESOURCES.get(part.generation, part.tenant(params.Tenant), params.ID)
-    if profile is None:
-        raise not_found()
-    note_state(part, RESOURCES.name, RESOURCES.key(profile.tenant, profile.id))
-    return profile
-
-
 @method("APIerSv1.GetResourceProfile", owner=ANY)
 def get_resource_profile(part: Part, params: TenantID) -> dict[str, Any]:
     return profile_json(profile_asked(part, RESOURCES.name, params))
@@ -148,12 +138,25 @@ def get_resources_for_event(op: Operation, params: EventParams) -> Steps[list[di
     return (yield from process.resources_for(op, _event(op, params)))
 
 
+def _shown(op: Operation, params: TenantIDWithOpts) -> Steps[tuple[ResourceProfile, dict[str, Any]]]:
+    """The resource that is asked for. One with many usages is written out over several turns. Raises `NOT_FOUND`."""
+    require(params, "ID")
+    tenant = op.tenant(params.Tenant)
+    found: Snapshot | None = yield snapshot.at(tenant_owner(tenant), tenant, params.ID)
+    if found is None:
+        raise not_found()
+    shown = yield from paced(resource_in_slices(found))
+    yield note_read.at(tenant_owner(tenant), tenant, params.ID)  # last: what has changed something logs its waits
+    return found.profile, shown
+
+
 @method("ResourceSv1.GetResource", owner=tenant_object())
-def get_resource(part: Part, params: TenantIDWithOpts) -> dict[str, Any]:
-    return resource_json(Pool(part, _profile(part, params)))
+def get_resource(op: Operation, params: TenantIDWithOpts) -> Steps[dict[str, Any]]:
+    _, shown = yield from _shown(op, params)
+    return shown
 
 
 @method("ResourceSv1.GetResourceWithConfig", owner=tenant_object())
-def get_resource_with_config(part: Part, params: TenantIDWithOpts) -> dict[str, Any]:
-    profile = _profile(part, params)
-    return {**resource_json(Pool(part, profile)), "Config": profile_json(profile)}
+def get_resource_with_config(op: Operation, params: TenantIDWithOpts) -> Steps[dict[str, Any]]:
+    profile, shown = yield from _shown(op, params)
+    return {**shown, "Config": profile_json(profile)}

@@ -6,12 +6,24 @@ Each change touches the resource, the usage and its neighbours in the chain, wha
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
+
+import msgspec
 
 from cgr_cluster.engine.domain import Part
 from cgr_cluster.resources.chain import Chain, Links
 from cgr_cluster.resources.types import RESOURCES, Resource, ResourceProfile, Usage
 
 SWEPT_AT_ONCE = 500  # usages of a resource that is no more that one step drops
+
+
+class Snapshot(msgspec.Struct, gc=False):
+    """A resource at one moment, to be read on while it goes its way. `usages`: by their ids, as they lie: packed ones are
+    bytes."""
+
+    profile: ResourceProfile
+    head: Resource
+    usages: dict[str, Any]
 
 
 class Pool:
@@ -34,6 +46,9 @@ class Pool:
         return (
             found if found is not None and found.state_id == self.profile.state_id else Resource(self.profile.state_id)
         )
+
+    def snapshot(self) -> Snapshot:
+        return Snapshot(self.profile, self.head, self._part.kept(Usage, f"{self.profile.state_id}:"))
 
     def usage(self, usage_id: str) -> Usage | None:
         return self._links.get(usage_id)

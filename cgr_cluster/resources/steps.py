@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from cgr_cluster.caches.items import note_event
+from cgr_cluster.caches.items import note_event, note_state
 from cgr_cluster.engine.domain import Operation, Part, Steps, step, task
 from cgr_cluster.engine.owner import tenant_owner
 from cgr_cluster.events.amounts import NANO
@@ -15,7 +15,7 @@ from cgr_cluster.filters.view import View
 from cgr_cluster.filters.walk import MISSING, steps_of, walk
 from cgr_cluster.rating.answers import number
 from cgr_cluster.resources.answers import profile_json, resource_json, units_of, usage_json
-from cgr_cluster.resources.pool import Pool, drop_chain, drop_content
+from cgr_cluster.resources.pool import Pool, Snapshot, drop_chain, drop_content
 from cgr_cluster.resources.types import RESOURCES, Resource, ResourceProfile
 
 
@@ -133,6 +133,18 @@ def object_named(parts: tuple[str, ...]) -> str:
     if len(parts) > 3 and parts[1] == _USAGES:
         return f"{parts[0]}{_WITH_USAGE}{'.'.join(parts[2:-1])}"
     return parts[0]
+
+
+@step("resources.snapshot", reads=True)
+def snapshot(part: Part, tenant: str, resource_id: str) -> Snapshot | None:
+    """All that a resource holds; None for an unknown one."""
+    profile: ResourceProfile | None = RESOURCES.get(part.generation, tenant, resource_id)
+    return None if profile is None else Pool(part, profile).snapshot()
+
+
+@step("resources.note_read")
+def note_read(part: Part, tenant: str, resource_id: str) -> None:
+    note_state(part, RESOURCES.name, RESOURCES.key(tenant, resource_id))
 
 
 @step("resources.look_at", reads=True)

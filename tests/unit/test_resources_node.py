@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from cgr_cluster.engine.owner import account_owner, tenant_owner
 from cgr_cluster.node.node import Node
+from cgr_cluster.resources import answers
 from tests.conformance.inprocess import ROOT
 
 TENANT = "cgrates.org"
@@ -351,3 +353,29 @@ def test_sessions_without_connection(node: Node) -> None:
     lacking = "NOT_CONNECTED: ResourceS"
     assert error(node, "SessionSv1.AuthorizeEvent", AuthorizeResources=True, Event=session(node)) == lacking
     assert error(node, "SessionSv1.ProcessEvent", Flags=["*resources:*allocate"], Event=session(node)) == lacking
+
+
+def test_a_resource_in_pieces_is_the_resource_as_it_was(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Usages that end by themselves and ones that do not; what others do meanwhile does not show, and does not wait."""
+    profile(node, "R", Limit=100)
+    for number in range(11):
+        fields = {
+            "APIOpts": {"*rsUsageID": f"u{number}", "*rsUnits": number + 1, "*rsUsageTTL": "1h" if number % 3 else "-1"}
+        }
+        ok(node, "ResourceSv1.AllocateResources", ID=f"e{number}", Event={"A": 1}, **fields)
+    expected = ok(node, "ResourceSv1.GetResourceWithConfig", ID="R")
+    assert len(expected["Usages"]) == 11
+    assert len(expected["TTLIdx"]) < 11
+    for usages in (1, 2, 3, 50):
+        monkeypatch.setattr(answers, "SLICE_USAGES", usages)
+        reborn = Node(len(node.workers), disk=dict(node.disk))  # everything is packed
+        for one in (node, reborn):
+            assert json.dumps(ok(one, "ResourceSv1.GetResourceWithConfig", ID="R")) == json.dumps(expected)
+    monkeypatch.setattr(answers, "SLICE_USAGES", 1)
+    asked = node.send("ResourceSv1.GetResourceWithConfig", {"ID": "R"})
+    other = node.send("ResourceSv1.ReleaseResources", {"Event": {"A": 1}, "ID": "e4", "APIOpts": {"*rsUsageID": "u4"}})
+    while other not in node._answers:
+        node._step() or node.advance(1)
+    assert asked not in node._answers
+    assert node.wait(asked)["result"] == expected
+    assert "u4" not in ok(node, "ResourceSv1.GetResource", ID="R")["Usages"]
