@@ -55,7 +55,7 @@ class NodeOptions:
                 continue
             host, _, port = text.rpartition(":")
             found[name] = (
-                self.host or host or "127.0.0.1",
+                self.host or host.strip("[]") or "127.0.0.1",
                 int(port) if self.port_base is None else self.port_base + offset,
             )
         return found
@@ -64,14 +64,15 @@ class NodeOptions:
         """What `./scripts/run` says when the node is ready."""
         listen = self.listen()
         lines = [f"cgr_cluster is ready ({self.workers} workers, data in {self.data_dir})."]
-        lines += [f"  {name:7} {host}:{port}" for name, (host, port) in listen.items()]
+        addresses = {
+            name: f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for name, (host, port) in listen.items()
+        }
+        lines += [f"  {name:7} {address}" for name, address in addresses.items()]
         if "http" in listen:
-            host, port = listen["http"]
             lines += [
                 "Try:",
-                f'  curl http://{host}:{port}/jsonrpc -d \'{{"method":"CoreSv1.Ping","params":[{{}}],"id":1}}\'',
+                f'  curl http://{addresses["http"]}/jsonrpc -d \'{{"method":"CoreSv1.Ping","params":[{{}}],"id":1}}\'',
             ]
         if "json" in listen:
-            host, port = listen["json"]
-            lines.append(f"  .venv/bin/cgr-cluster stress --calls 20000 --address {host}:{port}")
+            lines.append(f"  .venv/bin/cgr-cluster stress --calls 20000 --address {addresses['json']}")
         return "\n".join([*lines, "Ctrl-C stops it."])
