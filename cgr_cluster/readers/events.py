@@ -120,7 +120,7 @@ def event_of(
         return None
     evaluate(reader.fields, view)
     raw = dict(row) if reader.success_ids or reader.failed_ids else None
-    return ReaderEvent(view.tenant, "", dict(branch.first()), opts, raw)
+    return ReaderEvent(view.tenant, "", dict(branch.first()), opts, raw, now_ns)
 
 
 def _tenant(reader: Reader, view: TemplateView) -> str:

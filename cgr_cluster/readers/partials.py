@@ -63,7 +63,7 @@ def merged(reader: Reader, parts: Sequence[ReaderEvent], generation: GenerationV
         generation, now_ns, first.tenant, event, opts, {"*cgreq": branch, "*tmp": Branch()}, None, None, reader.timezone
     )
     evaluate(reader.commit_fields, view)
-    return ReaderEvent(first.tenant, first.id, {**event, **branch.first()}, opts, ordered[-1].raw)
+    return ReaderEvent(first.tenant, first.id, {**event, **branch.first()}, opts, ordered[-1].raw, now_ns)
 
 
 def is_whole(event: ReaderEvent) -> bool:
@@ -108,28 +108,28 @@ def dump_text(reader: Reader, event: ReaderEvent, generation: GenerationView, no
 
 
 @step("readers.add_part")
-def add_part(part: Part, reader_id: str, cgrid: str, event: ReaderEvent) -> None:
-    """Add a part; a record that is whole by it is processed as any other event."""
+def add_part(part: Part, reader_id: str, cgrid: str, event: ReaderEvent) -> ReaderEvent | None:
+    """Add a part. Answers the record that is whole by it, which is to be processed as any other event."""
     settings = reader_settings(part.generation)
     reader = settings.readers.get(reader_id)
     if reader is None:
         logger.error("partial record %s of reader %s, which is gone: %s", cgrid, reader_id, event.event)
-        return
+        return None
     record = part.edit(PartialRecord, cgrid) or PartialRecord(reader_id, [])
     if len(record.parts) >= MAX_PARTS:
         logger.error("partial record %s has %d parts; refused: %s", cgrid, MAX_PARTS, event.event)
-        return
+        return None
     record.reader_id = reader_id
     record.parts.append(event)
-    whole = merged(reader, record.parts, part.generation, part.now_ns)
+    whole = merged(reader, record.parts, part.generation, event.at_ns)
     if is_whole(whole):
         part.delete(PartialRecord, cgrid)
         part.cancel_timer(_timer(cgrid))
-        part.spawn(PROCESS, reader_id, whole)
-        return
+        return whole
     part.put(PartialRecord, cgrid, record)
     if settings.partial_ttl_ns > 0:
-        part.set_timer(_timer(cgrid), part.now_ns + settings.partial_ttl_ns, "readers.partial_expired", cgrid)
+        part.set_timer(_timer(cgrid), event.at_ns + settings.partial_ttl_ns, "readers.partial_expired", cgrid)
+    return None
 
 
 def _timer(cgrid: str) -> str:

@@ -8,7 +8,7 @@ import json
 import logging
 from typing import Any
 
-from cgr_cluster.engine.domain import Operation, Steps, invoke, outside
+from cgr_cluster.engine.domain import Steps, invoke, outside
 from cgr_cluster.events.times import format_instant, in_zone
 from cgr_cluster.readers.session_calls import (
     CDRS,
@@ -33,20 +33,20 @@ _STATES = {
 _STATS, _THRESHOLDS = "*ersStats", "*ersThresholds"
 
 
-def process_event(op: Operation, settings: ReaderSettings, reader: Reader, event: ReaderEvent) -> Steps[None]:
+def process_event(settings: ReaderSettings, reader: Reader, event: ReaderEvent) -> Steps[None]:
     """Do what the reader's flags say with an event."""
     reports = reader.flags.present(_STATS) or reader.flags.present(_THRESHOLDS)
     start_ns = (yield outside("clock")) if reports else 0
     if reader.flags.present("*log") or reader.flags.present(DRY_RUN):
-        logger.info("reader %s, event %s: %s", reader.id, event.id, json.dumps(event_params(event, op.now_ns)))
-    state = yield from _handed_on(op, settings, reader, event)
-    yield from _export_raw(op, settings, reader, event, state == "OK")
+        logger.info("reader %s, event %s: %s", reader.id, event.id, json.dumps(event_params(event)))
+    state = yield from _handed_on(settings, reader, event)
+    yield from _export_raw(reader, event, state == "OK")
     if reports:
         end_ns = yield outside("clock")
         yield from _report(settings, reader, event, state, start_ns, end_ns)
 
 
-def _handed_on(op: Operation, settings: ReaderSettings, reader: Reader, event: ReaderEvent) -> Steps[str]:
+def _handed_on(settings: ReaderSettings, reader: Reader, event: ReaderEvent) -> Steps[str]:
     """Call SessionS. `OK`, or which call has failed."""
     state = "ERR_EVENT"
     try:
@@ -59,11 +59,11 @@ def _handed_on(op: Operation, settings: ReaderSettings, reader: Reader, event: R
         if (calls or wants_cdr) and not settings.sessions_connected:
             raise ApiError("NOT_CONNECTED: SessionS")
         if calls:
-            params = call_params(action, reader.flags, reader.flag_texts, event, op.now_ns)
+            params = call_params(action, reader.flags, reader.flag_texts, event)
             yield from _session_call(action, params, event)
         if wants_cdr:
             state = _STATES[CDRS]
-            yield invoke("SessionSv1.ProcessCDR", _encoded(event_params(event, op.now_ns)))
+            yield invoke("SessionSv1.ProcessCDR", _encoded(event_params(event)))
     except ApiError as error:
         logger.warning("reader %s, event %s of %s: %s", reader.id, event.id, event.event.get("OriginID"), error.text)
         return state
@@ -82,14 +82,12 @@ def _session_call(action: str, params: dict[str, Any], event: ReaderEvent) -> St
         event.event = {**event.event, "Usage": answer.get("MaxUsage", 0)}
 
 
-def _export_raw(
-    op: Operation, settings: ReaderSettings, reader: Reader, event: ReaderEvent, succeeded: bool
-) -> Steps[None]:
+def _export_raw(reader: Reader, event: ReaderEvent, succeeded: bool) -> Steps[None]:
     """The raw record to the exporters for what came of it."""
     ids = reader.success_ids if succeeded else reader.failed_ids
     if not ids:
         return
-    params = {**event_params(event, op.now_ns), "Event": event.raw or event.event, "APIOpts": {}, "EeIDs": list(ids)}
+    params = {**event_params(event), "Event": event.raw or event.event, "APIOpts": {}, "EeIDs": list(ids)}
     try:
         yield invoke("EeSv1.ProcessEvent", _encoded(params))
     except ApiError as error:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Collection
 
 import msgspec
 
@@ -25,13 +26,24 @@ from cgr_cluster.readers.files import SUFFIXES
 from cgr_cluster.readers.partials import PROCESS, add_part, is_partial, partial_owner, record_id
 from cgr_cluster.readers.process import process_event
 from cgr_cluster.readers.settings import Reader, reader_settings
-from cgr_cluster.readers.types import Chunk, Cursor, FileFound, ReaderEvent, ReaderState
+from cgr_cluster.readers.types import (
+    Chunk,
+    Cursor,
+    FileBatch,
+    FileFound,
+    FileSeen,
+    ReaderEvent,
+    ReaderState,
+    batch_key,
+    seen_key,
+)
 from cgr_cluster.rpc.errors import ApiError
 
 logger = logging.getLogger("cgr_cluster.readers")
 
 ROWS_PER_LANE = 8
 MAX_ROWS = 128  # of one piece
+FILES_AT_ONCE = 16  # that the state of a run names
 LOST_AFTER_NS = 600_000_000_000  # a run in which nothing moves for so long was given up by an unexpected error
 WORK = "readers.work"
 LANE = "readers.lane"
@@ -55,22 +67,44 @@ def reader_owner(reader_id: str) -> Owner:
 @step("readers.open")
 def open_run(part: Part, reader_id: str, found: list[FileFound], watched: bool) -> bool:
     """Begin a run over the files. False: another one is under way."""
-    state = part.edit(ReaderState, reader_id) or ReaderState()
-    if state.run and part.now_ns - state.touched_ns < LOST_AFTER_NS:
-        return False
+    state = part.read(ReaderState, reader_id) or ReaderState()
     if state.run:
+        if part.now_ns - state.touched_ns < LOST_AFTER_NS:
+            return False
         logger.error("run %s of reader %s is taken for lost", state.run, reader_id)
-    if watched:
-        found = [file for file in found if state.seen.get(file.name) != file.identity]
-        names = {file.name for file in found}
-        state.seen = {name: identity for name, identity in state.seen.items() if name not in names}
-    if not found:
+        _drop_batches(part, reader_id, state)
+    wanted = [file for file in found if not (watched and _is_seen(part, reader_id, file))]
+    if not wanted:
         return True
-    state.run, state.touched_ns = part.new_uuid(), part.now_ns
-    state.files, state.cursor, state.ended, state.lanes = found, Cursor(), False, 0
+    if watched:
+        forget_seen(part, reader_id, {file.name for file in found})
+    state = ReaderState(part.new_uuid(), part.now_ns)
+    for number, first in enumerate(range(0, len(wanted), FILES_AT_ONCE)):
+        batch = FileBatch(wanted[first : first + FILES_AT_ONCE])
+        part.put(FileBatch, batch_key(reader_id, state.run, number), batch)
     part.put(ReaderState, reader_id, state)
-    part.spawn(WORK, reader_id, state.run)
+    _go_on(part, reader_id, state)
     return True
+
+
+def _is_seen(part: Part, reader_id: str, file: FileFound) -> bool:
+    seen = part.read(FileSeen, seen_key(reader_id, file.name))
+    return seen is not None and seen.identity == file.identity
+
+
+def forget_seen(part: Part, reader_id: str, still_there: Collection[str] = ()) -> None:
+    """Forget the files that are not in the folder any more."""
+    begin = seen_key(reader_id, "")
+    for key in part.keys(FileSeen):
+        if key.startswith(begin) and key.removeprefix(begin) not in still_there:
+            part.delete(FileSeen, key)
+
+
+def _drop_batches(part: Part, reader_id: str, state: ReaderState) -> None:
+    number = state.batch
+    while part.read(FileBatch, key := batch_key(reader_id, state.run, number)) is not None:
+        part.delete(FileBatch, key)
+        number += 1
 
 
 @step("readers.next", reads=True)
@@ -82,25 +116,30 @@ def next_piece(part: Part, reader_id: str, run: str) -> Piece | None:
 
 
 @step("readers.take")
-def take(part: Part, reader_id: str, run: str, events: list[ReaderEvent], place: Cursor, end: bool, lanes: int) -> None:
-    """Keep the place behind a piece and hand its events on, dealt to `lanes` tasks. `end`: the file has ended well."""
+def take(
+    part: Part, reader_id: str, run: str, events: list[ReaderEvent], place: Cursor, end: bool, lanes: int, at_ns: int
+) -> None:
+    """Keep the place behind a piece that was read at `at_ns` and hand its events on, dealt to `lanes` tasks. `end`: the file
+    has ended well."""
     state = _of_run(part, reader_id, run)
     if state is None:
         return
-    state.cursor, state.ended = place, end
+    state.cursor, state.ended, state.touched_ns = place, end, at_ns
     _hand_out(part, reader_id, state, events, lanes)
 
 
 @step("readers.leave")
-def leave_file(part: Part, reader_id: str, run: str, events: list[ReaderEvent], stays: bool, lanes: int) -> None:
+def leave_file(
+    part: Part, reader_id: str, run: str, events: list[ReaderEvent], stays: bool, lanes: int, at_ns: int
+) -> None:
     """The first file is done with, and stays or has been moved; its last events are handed on."""
     state = _of_run(part, reader_id, run)
     if state is None:
         return
     file = state.files.pop(0)
-    state.cursor, state.ended = Cursor(), False
+    state.cursor, state.ended, state.touched_ns = Cursor(), False, at_ns
     if stays:
-        state.seen[file.name] = file.identity
+        part.put(FileSeen, seen_key(reader_id, file.name), FileSeen(file.identity))
     _hand_out(part, reader_id, state, events, lanes)
 
 
@@ -125,6 +164,12 @@ def lane_done(part: Part, reader_id: str, run: str) -> None:
 
 
 def _go_on(part: Part, reader_id: str, state: ReaderState) -> None:
+    if not state.files:
+        key = batch_key(reader_id, state.run, state.batch)
+        batch = part.read(FileBatch, key)
+        if batch is not None:
+            part.delete(FileBatch, key)
+            state.files, state.batch = list(batch.files), state.batch + 1
     if state.files:
         part.spawn(WORK, reader_id, state.run)
         return
@@ -138,14 +183,15 @@ def _of_run(part: Part, reader_id: str, run: str) -> ReaderState | None:
     state = part.edit(ReaderState, reader_id)
     if state is None or state.run != run:
         return None
-    state.touched_ns = part.now_ns
     return state
 
 
 @step("readers.give_up")
 def give_up(part: Part, reader_id: str, run: str) -> None:
     """The reader is not configured any more."""
-    if _of_run(part, reader_id, run) is not None:
+    state = _of_run(part, reader_id, run)
+    if state is not None:
+        _drop_batches(part, reader_id, state)
         part.delete(ReaderState, reader_id)
 
 
@@ -165,30 +211,30 @@ def work(op: Operation, reader_id: str, run: str) -> Steps[None]:
         logger.warning("reader %s is gone; file %s is left", reader_id, piece.file)
         yield give_up.at(owner, reader_id, run)
         return
+    now_ns: int = yield outside("clock")  # an operation's own time is that of the run's beginning
     path = os.path.join(reader.source_path, piece.file)
     if piece.ended:
-        yield from _moved(reader, run, piece, path)
+        yield from _moved(reader, run, piece, path, now_ns)
         return
     rows = min(ROWS_PER_LANE * settings.lanes, MAX_ROWS)
     try:
         chunk: Chunk = yield outside("ers.rows", path, reader.file, piece.cursor, rows, returns=Chunk)
     except ApiError as error:
         logger.error("reader %s, file %s: %s", reader_id, piece.file, error.text)
-        yield leave_file.at(owner, reader_id, run, [], reader.watches, 1)
+        yield leave_file.at(owner, reader_id, run, [], reader.watches, 1, now_ns)
         return
-    now_ns = yield outside("clock")
     events, fault = yield from with_live(
         lambda live: events_of(reader, piece.file, chunk, op.generation, now_ns, op.uid, live)
     )
     if fault:
         logger.warning("reader %s, file %s ends: %s", reader_id, piece.file, fault)
     if fault or (chunk.end and not reader.processed_path):
-        yield leave_file.at(owner, reader_id, run, events, reader.watches, settings.lanes)
+        yield leave_file.at(owner, reader_id, run, events, reader.watches, settings.lanes, now_ns)
     else:
-        yield take.at(owner, reader_id, run, events, chunk.cursor, chunk.end, settings.lanes)
+        yield take.at(owner, reader_id, run, events, chunk.cursor, chunk.end, settings.lanes, now_ns)
 
 
-def _moved(reader: Reader, run: str, piece: Piece, path: str) -> Steps[None]:
+def _moved(reader: Reader, run: str, piece: Piece, path: str, now_ns: int) -> Steps[None]:
     """Move a file that has been read."""
     stays = reader.watches and reader.processed_path == reader.source_path
     try:
@@ -197,7 +243,7 @@ def _moved(reader: Reader, run: str, piece: Piece, path: str) -> Steps[None]:
     except ApiError as error:
         logger.error("reader %s, file %s is read but cannot be moved: %s", reader.id, piece.file, error.text)
         stays = reader.watches
-    yield leave_file.at(reader_owner(reader.id), reader.id, run, [], stays, 1)
+    yield leave_file.at(reader_owner(reader.id), reader.id, run, [], stays, 1, now_ns)
 
 
 @task(LANE, awaited=True)
@@ -210,13 +256,13 @@ def lane(op: Operation, reader_id: str, run: str, events: list[ReaderEvent]) -> 
 
 @task(PROCESS, awaited=True)
 def process(op: Operation, reader_id: str, event: ReaderEvent) -> Steps[None]:
-    """A record whose parts have been merged."""
+    """An event that is whole."""
     settings = reader_settings(op.generation)
     reader = settings.readers.get(reader_id)
     if reader is None:
         logger.error("event of reader %s, which is gone: %s", reader_id, event.event)
         return
-    yield from process_event(op, settings, reader, event)
+    yield from process_event(settings, reader, event)
 
 
 def _one(op: Operation, reader_id: str, event: ReaderEvent) -> Steps[None]:
@@ -228,6 +274,9 @@ def _one(op: Operation, reader_id: str, event: ReaderEvent) -> Steps[None]:
         logger.warning("reader %s: a partial record without OriginID is dropped: %s", reader_id, event.event)
         return
     try:
-        yield add_part.at(partial_owner(cgrid), reader_id, cgrid, event)
+        whole: ReaderEvent | None = yield add_part.at(partial_owner(cgrid), reader_id, cgrid, event)
     except ApiError as error:
         logger.error("reader %s: part of record %s is dropped: %s", reader_id, cgrid, error.text)
+        return
+    if whole is not None:
+        yield from process(op, reader_id, whole)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cgr_cluster.engine.domain import Operation, Part, Steps, everywhere, outside, step, task, timer, together
 from cgr_cluster.readers.files import SUFFIXES
-from cgr_cluster.readers.runs import open_run, reader_owner
+from cgr_cluster.readers.runs import forget_seen, open_run, reader_owner
 from cgr_cluster.readers.settings import Reader, reader_settings
 from cgr_cluster.readers.types import FileFound, ReaderState
 
@@ -51,6 +51,7 @@ def arm(part: Part, reader_id: str, afresh: bool) -> None:
     state = part.edit(ReaderState, reader_id)
     if reader is None or reader.by_request_only:
         part.cancel_timer(_timer(reader_id))
+        forget_seen(part, reader_id)
         if state is not None and not state.run:
             part.delete(ReaderState, reader_id)
         return
@@ -58,7 +59,7 @@ def arm(part: Part, reader_id: str, afresh: bool) -> None:
         state = ReaderState()
         part.put(ReaderState, reader_id, state)
     if afresh:
-        state.seen = {}
+        forget_seen(part, reader_id)
     part.set_timer(_timer(reader_id), part.now_ns + reader.start_delay_ns, "readers.look", reader_id)
 
 

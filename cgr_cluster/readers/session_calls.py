@@ -44,20 +44,20 @@ def action_of(flags: Flags) -> str:
     raise ApiError("unsupported reqType: <>")
 
 
-def event_params(event: ReaderEvent, now_ns: int) -> dict[str, Any]:
+def event_params(event: ReaderEvent) -> dict[str, Any]:
     """The event as parameters of any method that takes one."""
     return {
         "Tenant": event.tenant,
         "ID": event.id,
-        "Time": format_instant(in_zone(now_ns, "UTC")),
+        "Time": format_instant(in_zone(event.at_ns, "UTC")),
         "Event": event.event,
         "APIOpts": event.opts,
     }
 
 
-def call_params(action: str, flags: Flags, texts: tuple[str, ...], event: ReaderEvent, now_ns: int) -> dict[str, Any]:
+def call_params(action: str, flags: Flags, texts: tuple[str, ...], event: ReaderEvent) -> dict[str, Any]:
     """Parameters of the method of `action` (METHODS). Raises ApiError where a paging option is no number."""
-    params = event_params(event, now_ns)
+    params = event_params(event)
     if action == EVENT:
         return {**params, "Flags": list(texts), **_page(event)}
     params["ForceDuration"] = flags.present("*fd")

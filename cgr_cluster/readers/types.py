@@ -55,20 +55,21 @@ class FileFound(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class ReaderEvent(msgspec.Struct, array_like=True, gc=False):
-    """An event made of a row. `raw`: the row itself, for exporters of raw records."""
+    """An event made of a row, at `at_ns`. `raw`: the row itself, for exporters of raw records."""
 
     tenant: str
     id: str
     event: dict[str, Any]
     opts: dict[str, Any]
     raw: dict[str, Any] | None = None
+    at_ns: int = 0
 
 
 @stored("reader")
 class ReaderState(msgspec.Struct, array_like=True, gc=False):
     """A reader at its owner; the key is its id. While `run` (the id of a run) is set, `files` are still to be read, the first
-    from `cursor` on. `ended`: the first has been read to its end and is to be moved. `lanes`: tasks that have events in
-    hand. `seen`: files that were read and stay, by name, of a reader that watches its folder."""
+    from `cursor` on, and then those of the FileBatch `batch` and the ones behind it. `ended`: the first has been read to its
+    end and is to be moved. `lanes`: tasks that have events in hand. `touched_ns`: when something was last read."""
 
     run: str = ""
     touched_ns: int = 0
@@ -76,12 +77,38 @@ class ReaderState(msgspec.Struct, array_like=True, gc=False):
     cursor: Cursor = Cursor()
     ended: bool = False
     lanes: int = 0
-    seen: dict[str, str] = {}
+    batch: int = 0
 
     def draft(self) -> ReaderState:
-        return ReaderState(
-            self.run, self.touched_ns, list(self.files), self.cursor, self.ended, self.lanes, dict(self.seen)
-        )
+        return ReaderState(self.run, self.touched_ns, list(self.files), self.cursor, self.ended, self.lanes, self.batch)
+
+
+@stored("reader_files")
+class FileBatch(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Some files of a run, of which the state is logged with each piece and so names only a few. Key: `batch_key`."""
+
+    files: list[FileFound]
+
+    def draft(self) -> FileBatch:
+        return self
+
+
+def batch_key(reader_id: str, run: str, number: int) -> str:
+    return f"{reader_id}\n{run}\n{number}"
+
+
+@stored("reader_seen")
+class FileSeen(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A file that was read and stays, of a reader that watches its folder. Key: `seen_key`."""
+
+    identity: str
+
+    def draft(self) -> FileSeen:
+        return self
+
+
+def seen_key(reader_id: str, name: str) -> str:
+    return f"{reader_id}\n{name}"
 
 
 @stored("partial_record")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,48 @@ def test_watched_folder_is_read_as_files_come_and_each_once(tmp_path: Path, capl
     (tmp_path / "a.csv").write_text("c3,1001,30s\nc4,1001,5s\n")
     node.advance(SECOND)
     assert cdrs(node) == ["c1", "c2", "c3", "c4"]
+
+
+def test_many_files_are_read_without_naming_all_of_them_with_each_piece(tmp_path: Path) -> None:
+    for number in range(40):
+        write(tmp_path, f"f{number:02d}.csv", f"c{number:02d},1001,1s")
+    node = node_with(reader(tmp_path, run_delay="-1"))
+    node.advance(SECOND)
+    assert cdrs(node) == [f"c{number:02d}" for number in range(40)]
+    assert kinds(node) == {"reader": 1, "reader_seen": 40}
+    for number in range(1, 40):
+        (tmp_path / f"f{number:02d}.csv").unlink()
+    write(tmp_path, "g.csv", "g,1001,1s")
+    node.advance(SECOND)
+    assert cdrs(node)[40:] == ["g"]
+    assert kinds(node) == {"reader": 1, "reader_seen": 2}
+    assert configure(node)["error"] is None
+    assert kinds(node) == {}
+
+
+def slow(node: Node) -> None:
+    """Each reading of a piece takes 20 minutes."""
+
+    def clock() -> int:
+        node.now_ns += 1200 * SECOND
+        return node.now_ns
+
+    node.outside["clock"] = clock
+
+
+def test_long_run_is_not_taken_for_lost(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write(tmp_path, "a.csv", *(f"c{number:02d},1001,1s" for number in range(40)))
+    node = node_with()
+    slow(node)
+    assert configure(node, reader(tmp_path, run_delay="-1"))["error"] is None
+    node.advance(20 * 1200 * SECOND)
+    assert cdrs(node) == [f"c{number:02d}" for number in range(40)]
+    assert caplog.text == ""
+
+
+def kinds(node: Node) -> Counter[str]:
+    """What the log keeps of readers: objects of each kind."""
+    return Counter(kind for _, key in node.disk if (kind := key.partition("/")[0]).startswith("reader"))
 
 
 # --- other types --------------------------------------------------------------------------------------------------
@@ -335,6 +378,16 @@ def test_parts_are_merged_in_the_order_of_their_times(tmp_path: Path) -> None:
         partial_commit_fields=[field("Sum", "~*req.Usage;/;~*opts.*partial;/;~*req.Note")],
     )  # fmt: skip
     assert cdrs(node, "Usage", "Note", "Sum") == [(2 * SECOND, "late", "2s/false/late")]
+
+
+def test_parts_wait_from_when_they_were_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    first = [f"x{number},2026-03-02T10:00:01Z,1s,false," for number in range(8)]
+    write(tmp_path, "a.csv", *first, "c1,2026-03-02T10:00:01Z,1s,true,", "c1,2026-03-02T10:00:02Z,2s,false,")
+    node = node_with(reader(tmp_path, fields=PARTIAL))
+    slow(node)
+    assert run(node) == "OK"
+    assert cdrs(node, "OriginID", "Usage")[-1] == ("c1", 2 * SECOND)
+    assert "dropped" not in caplog.text
 
 
 def test_part_without_origin_id_is_dropped(tmp_path: Path) -> None:
