@@ -23,8 +23,9 @@ import uvloop
 import zmq
 
 from cgr_cluster.edge import wire
-from cgr_cluster.edge.exporter_service import ExporterService, Sending
+from cgr_cluster.edge.exporter_service import ExporterService
 from cgr_cluster.edge.functions import network_functions
+from cgr_cluster.edge.sendings import Sending
 from cgr_cluster.edge.transports import Transports
 from cgr_cluster.exporters.types import Export, Outcome
 from cgr_cluster.rpc.errors import ApiError

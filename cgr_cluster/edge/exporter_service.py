@@ -12,7 +12,6 @@ import sqlite3
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -20,19 +19,16 @@ from cgr_cluster.edge.export_files import LineFile, new_path
 from cgr_cluster.edge.export_journal import ExportJournal, OpenFile
 from cgr_cluster.edge.failed_posts import FailedPosts
 from cgr_cluster.edge.live_exporter import Live
+from cgr_cluster.edge.sendings import Sending, rpc_address, sending_of
 from cgr_cluster.engine.codec import unpack
 from cgr_cluster.events.event import CGREvent
-from cgr_cluster.events.values import json_text, text_of
+from cgr_cluster.events.values import json_text
 from cgr_cluster.exporters.failed import FailedPost
 from cgr_cluster.exporters.payload import HEADER, TRAILER, Payload, Sources, frame_line, payload_of
-from cgr_cluster.exporters.search_documents import METHOD, document_url
 from cgr_cluster.exporters.settings import NONE
 from cgr_cluster.exporters.types import (
     ALL,
-    AMQP_TYPE,
     FILE_TYPES,
-    KAFKA_TYPE,
-    SEARCH_TYPE,
     Definition,
     Export,
     Outcome,
@@ -46,17 +42,6 @@ logger = logging.getLogger("cgr_cluster.edge")
 
 MAX_DONE = 200_000  # deliveries that no worker has forgotten; the oldest go
 MAX_SHARED = 100_000  # keys of `*uch`; all are forgotten then
-_BROKER_OPTIONS = {AMQP_TYPE: "amqp", KAFKA_TYPE: "kafka"}  # type → how the options of its broker begin
-INTERNAL = ("*internal", "*localhost")
-
-
-class Sending(msgspec.Struct, gc=False):
-    """Something to be sent elsewhere, and what it belongs to. `at_once`: how many may go there at once (0: any number)."""
-
-    export: Export
-    post: FailedPost
-    live: Any
-    at_once: int
 
 
 class _Line(msgspec.Struct, gc=False):
@@ -155,7 +140,7 @@ class ExporterService:
             payload = self._payload(live, export, 1)
         except ApiError as error:
             return self._counted(live, export, error.text)
-        return self.sent(self._sending(live, export, payload), settled.error)
+        return self.sent(sending_of(live, export, payload), settled.error)
 
     def forget(self, deliveries: Sequence[str]) -> None:
         """The workers know what came of them. `X*` stands for all whose ids begin with X."""
@@ -266,52 +251,14 @@ class ExporterService:
             if kind == "*log" and not live.definition.log:
                 logger.info("exporter %s: %s", live.definition.id, payload.body)
             return self._counted(live, export, "")
-        sending = self._sending(live, export, payload)
+        sending = sending_of(live, export, payload)
         if kind != "*rpc" or sending.post.address:
             return sending
         try:
-            method = self._rpc_address(live)[2]
+            method = rpc_address(live)[2]
         except ApiError as error:
             return self.sent(sending, error.text)
         return Outcome(call=RpcCall(method, json_text(payload.params).encode()))
-
-    def _sending(self, live: Live, export: Export, payload: Payload) -> Sending:
-        definition = live.definition
-        post = FailedPost(definition.id, definition.type, definition.export_path, payload, timeout_s=live.timeout_s)
-        if definition.type == SEARCH_TYPE:
-            post.path, post.method = document_url(definition.export_path, definition.opts, payload.key), METHOD
-        if definition.type in _BROKER_OPTIONS:
-            prefix = _BROKER_OPTIONS[definition.type]
-            post.opts = {name: value for name, value in definition.opts.items() if name.startswith(prefix)}
-        if definition.type == "*rpc":
-            try:
-                post.address, post.transport, post.method = self._rpc_address(live)
-            except ApiError:
-                pass  # the caller asks for it where it matters
-        return Sending(export, post, live, definition.concurrent_requests)
-
-    def _rpc_address(self, live: Live) -> tuple[str, str, str]:
-        """Address ("": this node), transport and method of an `*rpc` exporter. Raises ApiError."""
-        opts = live.definition.opts
-        method = text_of(opts.get("serviceMethod"))
-        if not method:
-            raise ApiError("MANDATORY_IE_MISSING: [serviceMethod]")
-        names = [text_of(name) for name in opts.get("connIDs") or ()]
-        if not names:
-            raise ApiError("MANDATORY_IE_MISSING: [connIDs]")
-        if names[0] in INTERNAL:
-            return "", "", method
-        found = live.definition.sections.get("rpc_conns", {}).get(names[0])
-        conns = found.get("conns") if isinstance(found, dict) else None
-        if not conns:
-            raise ApiError(f"connection with id: <{names[0]}> not defined")
-        address = str(conns[0].get("address") or "")
-        if address in INTERNAL:
-            return "", "", method
-        codec = text_of(opts.get("rpcCodec")) or str(conns[0].get("transport") or "*json")
-        if codec not in ("*json", "*http_jrpc"):
-            raise ApiError(f"unsupported rpcCodec of *rpc: {codec}")
-        return address, codec, method
 
     # --- what came of it ------------------------------------------------------------------------------------------
 
@@ -331,7 +278,8 @@ class ExporterService:
     def _note(self, delivery: str, outcome: Outcome) -> None:
         self._done[delivery] = Outcome(outcome.error)
         if len(self._done) > MAX_DONE:
-            self._done.popitem(last=False)
+            oldest, _ = self._done.popitem(last=False)
+            self._journal.drop_done([oldest])
 
     def _keep_failed(self, live: Live, post: FailedPost) -> None:
         definition = live.definition
@@ -375,7 +323,7 @@ class ExporterService:
     def _not_written(self, live: Live, lines: list[_Line], text: str) -> None:
         logger.error("exporter %s: %s", live.definition.id, text)
         for line in lines:
-            self._answers[line.place] = self.sent(self._sending(live, line.export, Payload(line.text)), text)
+            self._answers[line.place] = self.sent(sending_of(live, line.export, Payload(line.text)), text)
 
     def _open_files(self, lives: list[Live]) -> dict[int, str]:
         """Begin files; the journal knows each before it is there. Answers what could not be, by id of the exporter."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from cgr_cluster.edge.exporter_service import ExporterService, Sending
+from cgr_cluster.edge.exporter_service import ExporterService
 from cgr_cluster.edge.failed_posts import post_files, read_posts, replace_posts
 from cgr_cluster.edge.reader_files import READER_FILES
+from cgr_cluster.edge.sendings import Sending
 from cgr_cluster.edge.transports import Transports
 from cgr_cluster.exporters.types import Export, Outcome
 

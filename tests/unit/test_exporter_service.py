@@ -13,7 +13,8 @@ import pytest
 
 from cgr_cluster.config.settings import defaults
 from cgr_cluster.edge import export_journal
-from cgr_cluster.edge.exporter_service import ExporterService, Sending
+from cgr_cluster.edge.exporter_service import ExporterService
+from cgr_cluster.edge.sendings import Sending
 from cgr_cluster.engine.codec import pack
 from cgr_cluster.engine.generation import Generation
 from cgr_cluster.exporters.settings import definition_of
