@@ -184,7 +184,7 @@ class Engine:
                     self.shards[place[0]].set(place[1], place[2], data)
             self._pack_again.clear()
         self._changed.clear()
-        records += self.references.take_records()
+        records = [*self.kept.take_forgotten(), *records, *self.references.take_records()]
         self.number += 1
         return m.Group(self.number, self.generation.number, records)
 

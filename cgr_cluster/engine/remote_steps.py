@@ -132,7 +132,7 @@ class RemoteSteps:
         for shard_number, number in zip(message.shards, message.numbers, strict=True):
             shard = self._engine.shards.get(shard_number)
             if shard is not None:
-                shard.set("memo", f"{message.op_id}#{number}", None)
+                self._engine.kept.forget(shard, f"{message.op_id}#{number}")
 
     # --- sent for operations here ---------------------------------------------------------------------------------
 

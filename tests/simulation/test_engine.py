@@ -13,8 +13,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from cgr_cluster.engine import messages as m
 from cgr_cluster.engine import remote_steps
+from cgr_cluster.engine.codec import pack
 from cgr_cluster.engine.deliveries import Deliveries
+from cgr_cluster.engine.redelivery import MEMO_KEPT_NS, MEMOS_EVERY_NS
 from cgr_cluster.engine.shard import Shard
 from cgr_cluster.node.node import Node
 from tests.simulation import toy
@@ -174,6 +177,35 @@ def test_invariant_16_is_shown_to_fail_when_an_export_forgets_a_kind(monkeypatch
         copy.load(shard.export())
         lost += sorted(set(export(shard)) - set(export(copy)))
     assert [name for name, _ in lost] == ["timer/interest/p1"]
+
+
+def test_forgotten_step_results_do_not_come_back_after_a_restart() -> None:
+    """But for those that were forgotten after the last group."""
+    node = new_node(3)
+    for number in range(40):
+        result(node, "Toy.Give", {"purse": f"p{number % 6}", "coins": 10})
+        result(node, "Toy.Transfer", {"purse": f"p{number % 6}", "to": f"p{(number + 1) % 6}", "coins": 1})
+    for number in range(6):  # at every worker
+        result(node, "Toy.Give", {"purse": f"p{number}", "coins": 1})
+    assert not [key for _, key in node.memory() if key.startswith("memo/")]
+    assert not [key for _, key in node.disk if key.startswith("memo/")]
+    assert all(len(worker.engine.kept._memos) == 0 for worker in node.workers)
+
+
+def test_step_results_that_nobody_forgets_go_in_time() -> None:
+    node = new_node(2)
+    message = m.StepRequest(
+        "o1", 1, "toy.give", ("purse", "p1"), toy.owner("p1").shard, pack(["p1", 1]), node.now_ns, 0, "", 1, 0, 0
+    )
+    holder = node.shard_map[toy.owner("p1").shard]
+    node.workers[holder].inbox.append(message)
+    node.run()
+    assert [key for _, key in node.memory() if key.startswith("memo/")] == ["memo/o1#1"]
+    node.kill(holder)
+    for passes, left in ((MEMO_KEPT_NS - 10**9, 1), (MEMOS_EVERY_NS + 2 * 10**9, 0)):
+        node.advance(passes)
+        result(node, "Toy.Give", {"purse": "p1", "coins": 1})
+        assert len([key for _, key in node.memory() if key.startswith("memo/")]) == left
 
 
 def test_an_unexpected_error_drops_the_whole_request_and_the_next_one_works() -> None:
