@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from cgr_cluster.caches.partitions import OF_KIND, PARTITIONS, STATES, configured
+from cgr_cluster.caches.partitions import OF_KIND, PARTITIONS, STATES, Settings, configured
 from cgr_cluster.engine.domain import GenerationView, Operation, Part, Steps, step, stored
 from cgr_cluster.engine.owner import LEADER
 from cgr_cluster.filters.index_items import index_items
@@ -41,9 +41,11 @@ class Item(msgspec.Struct, array_like=True, frozen=True, gc=False):
 def note(part: Part, partition: str, item: str, group: str = "") -> None:
     """An object has been read: it is in the cache from now on, if its partition holds anything."""
     settings = part.generation.derived(configured, "config").get(partition)
-    if settings is None:
-        return
-    key = f"{partition}/{item}"
+    if settings is not None:
+        _note(part, settings, f"{partition}/{item}", group)
+
+
+def _note(part: Part, settings: Settings, key: str, group: str) -> None:
     found = part.read(CachedItem, key)
     if found is None or (settings.ttl_ns and (not settings.static_ttl or _over(found, settings.ttl_ns, part.now_ns))):
         part.put(CachedItem, key, CachedItem(part.now_ns, group))
@@ -65,8 +67,11 @@ def note_state(part: Part, kind: str, key: str) -> None:
 
 def note_event(part: Part, kind: str, key: str) -> None:
     """An event has come to a profile of this kind and to its live state."""
-    note_object(part, kind, key)
-    note_state(part, kind, key)
+    found = part.generation.derived(configured, "config")
+    for partition in (OF_KIND[kind].name, STATES[kind].name):
+        settings = found.get(partition)
+        if settings is not None:
+            _note(part, settings, f"{partition}/{key}", "")
 
 
 def noted(op: Operation, kind: str, key: str) -> Steps[None]:
