@@ -81,6 +81,16 @@ def noted(op: Operation, kind: str, key: str) -> Steps[None]:
         yield load.at(LEADER, {partition: [key]})
 
 
+def noted_event(op: Operation, kind: str, keys: list[str]) -> Steps[None]:
+    """Profiles of this kind have been found for an event that counts nowhere."""
+    held = op.generation.derived(configured, "config")
+    wanted: dict[str, list[str] | None] = {
+        name: keys for name in (OF_KIND[kind].name, STATES[kind].name) if name in held
+    }
+    if wanted and keys:
+        yield load.at(LEADER, wanted)
+
+
 class Existing:
     """Tells whether there still is what was read. For one piece of work: it remembers indexes."""
 
@@ -152,7 +162,7 @@ def drop(part: Part, wanted: dict[str, list[str] | None], group: str) -> tuple[N
     return None, looked_at
 
 
-@step("caches.load")
+@step("caches.load", idempotent=True)
 def load(part: Part, wanted: dict[str, list[str] | None]) -> None:
     """Take objects into the cache as if they had been read: partition → items, None for all there are."""
     existing = Existing(part.generation)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cgr_cluster.caches.changes import changed
+from cgr_cluster.caches.items import noted_event
 from cgr_cluster.engine.domain import Operation, Part, Steps, step
 from cgr_cluster.engine.owner import LEADER, tenant_owner
 from cgr_cluster.events.event import CGREvent
@@ -135,7 +136,9 @@ def release_resources(op: Operation, params: EventParams) -> Steps[str]:
 
 @method("ResourceSv1.GetResourcesForEvent", owner=tenant_object())
 def get_resources_for_event(op: Operation, params: EventParams) -> Steps[list[dict[str, Any]]]:
-    return (yield from process.resources_for(op, _event(op, params)))
+    found = yield from process.resources_for(op, _event(op, params))
+    yield from noted_event(op, RESOURCES.name, [RESOURCES.key(one["Tenant"], one["ID"]) for one in found])
+    return found
 
 
 def _shown(op: Operation, params: TenantIDWithOpts) -> Steps[tuple[ResourceProfile, dict[str, Any]]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cgr_cluster.caches.changes import changed
-from cgr_cluster.caches.items import note_state
+from cgr_cluster.caches.items import note_state, noted_event
 from cgr_cluster.engine.domain import Operation, Part, Steps, step
 from cgr_cluster.engine.owner import LEADER, object_owner
 from cgr_cluster.filters.params import (
@@ -139,7 +139,9 @@ def process(op: Operation, params: EventParams) -> Steps[list[str]]:
 @method("StatSv1.GetStatQueuesForEvent", owner=EVENT)
 def get_stat_queues_for_event(op: Operation, params: EventParams) -> Steps[list[str]]:
     event = event_of(params, op.tenant(params.Tenant), needs_id=True)
-    return (yield from queue_ids_of(op, event))
+    ids = yield from queue_ids_of(op, event)
+    yield from noted_event(op, STATS.name, [STATS.key(event.tenant, queue_id) for queue_id in ids])
+    return ids
 
 
 def _values(part: Part, params: TenantIDWithOpts) -> Values:

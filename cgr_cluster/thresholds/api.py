@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cgr_cluster.caches.changes import changed
-from cgr_cluster.caches.items import note_state
+from cgr_cluster.caches.items import note_state, noted_event
 from cgr_cluster.engine.domain import Operation, Part, Steps, step
 from cgr_cluster.engine.owner import LEADER, object_owner
 from cgr_cluster.filters.params import (
@@ -129,7 +129,9 @@ def process(op: Operation, params: EventParams) -> Steps[list[str]]:
 @method("ThresholdSv1.GetThresholdsForEvent", owner=EVENT)
 def get_thresholds_for_event(op: Operation, params: EventParams) -> Steps[list[dict[str, Any]]]:
     event = event_of(params, op.tenant(params.Tenant), needs_id=True)
-    return (yield from states_of(op, event))
+    states = yield from states_of(op, event)
+    yield from noted_event(op, THRESHOLDS.name, [THRESHOLDS.key(one["Tenant"], one["ID"]) for one in states])
+    return states
 
 
 @method("ThresholdSv1.GetThreshold", owner=shared_object())

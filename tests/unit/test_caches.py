@@ -88,6 +88,19 @@ def test_events_read_what_counts_them(node: Node) -> None:
     assert has(node, "*resource_profiles", "R")
 
 
+def test_asking_for_what_an_event_belongs_to_reads_it(node: Node) -> None:
+    queue(node, "Q")
+    ok(node, "APIerSv1.SetThresholdProfile", ID="T", MaxHits=-1)
+    ok(node, "APIerSv1.SetResourceProfile", ID="R", Limit=2, UsageTTL=-1, ThresholdIDs=["*none"])
+    event = {"ID": "e", "Event": {"Account": "1001"}}
+    ok(node, "StatSv1.GetStatQueuesForEvent", **event)
+    ok(node, "ThresholdSv1.GetThresholdsForEvent", **event)
+    ok(node, "ResourceSv1.GetResourcesForEvent", **event, APIOpts={"*rsUsageID": "u"})
+    for name, item in (("*statqueue", "Q"), ("*threshold", "T"), ("*resource", "R")):
+        assert has(node, f"{name}_profiles", item), name
+        assert has(node, f"{name}s", item), name
+
+
 def test_what_is_dropped_is_read_again_and_loses_nothing(node: Node) -> None:
     queue(node, "Q")
     ok(node, "StatSv1.ProcessEvent", ID="e", Event={"Account": "1001"})
