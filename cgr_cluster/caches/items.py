@@ -109,9 +109,7 @@ class Existing:
             return item.removeprefix(f"{group}:") in self._indexes[place]
         if found.kind:
             return item in self._generation.keys(found.kind)
-        if partition == "*reverse_destinations":
-            return bool(self._generation.destinations_of(item))
-        return True
+        return partition == "*reverse_destinations" and bool(self._generation.destinations_of(item))
 
 
 def _items(part: Part, partitions: list[str] | None) -> Iterator[Item]:

@@ -141,6 +141,15 @@ def test_loading_takes_in_what_was_not_read(node: Node) -> None:
     ok(node, "CacheSv1.LoadCache", StatsQueueProfileIDs=["*any"], StatsQueueIDs=["*any"])
     assert ok(node, "CacheSv1.GetItemIDs", CacheID=PROFILES) == ["cgrates.org:Q1", "cgrates.org:Q2"]
     assert ok(node, "CacheSv1.GetItemIDs", CacheID=QUEUES) == ["cgrates.org:Q1", "cgrates.org:Q2"]
+    ok(
+        node,
+        "CacheSv1.LoadCache",
+        Dispatchers=["x"],
+        ThresholdFilterIndexIDs=["*any"],
+        IPProfileIDs=["cgrates.org:NONE"],
+    )
+    for name in ("*dispatchers", "*threshold_filter_indexes", "*ip_profiles"):
+        assert error(node, "CacheSv1.GetItemIDs", CacheID=name) == "NOT_FOUND"
 
 
 def test_an_object_that_was_removed_and_set_again_is_not_cached(node: Node) -> None:
