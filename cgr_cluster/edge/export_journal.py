@@ -97,8 +97,8 @@ class ExportJournal:
             "INSERT OR IGNORE INTO exported VALUES (?, ?, ?)", [(path, failed, event) for event, failed in events]
         )
         self._db.execute(
-            "DELETE FROM exported WHERE path = ?1 AND rowid <= "
-            "(SELECT max(rowid) FROM exported WHERE path = ?1) - ?2", (path, 2 * MAX_IDS)
+            "DELETE FROM exported WHERE path = :path AND rowid <= "
+            "(SELECT max(rowid) FROM exported WHERE path = :path) - :kept", {"path": path, "kept": 2 * MAX_IDS}
         )  # fmt: skip
 
     def drop_file(self, path: str) -> None:
