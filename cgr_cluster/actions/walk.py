@@ -25,7 +25,7 @@ def over_shards(where: StepDef, call_of: Callable[[int], Call]) -> Steps[list[tu
     found = yield everywhere(where)
     order = sorted((number for numbers in found for number in numbers), key=lambda n: (n % SHARDS_AT_ONCE, n))
     results: list[tuple[int, Any]] = []
-    done, at_once = 0, FIRST_AT_ONCE
+    done, at_once, since_pause = 0, FIRST_AT_ONCE, 0
     while done < len(order):
         batch = order[done : done + at_once]
         looked_at = 0
@@ -36,7 +36,9 @@ def over_shards(where: StepDef, call_of: Callable[[int], Call]) -> Steps[list[tu
             results.append((number, result))
             looked_at += here
         done += len(batch)
-        if looked_at > ENOUGH:
+        since_pause += looked_at
+        if since_pause > ENOUGH:
+            since_pause = 0
             yield sleep(PAUSE_NS)
         at_once = max(1, min(SHARDS_AT_ONCE, ENOUGH * len(batch) // max(looked_at, 1)))
     results.sort(key=lambda result: result[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -10,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from cgr_cluster.actions import plan_runs, run_slices, runs
+from cgr_cluster.actions import plan_runs, run_slices, runs, walk
 from cgr_cluster.actions.run_slices import SLICE
 from cgr_cluster.config import settings
 from cgr_cluster.engine.domain import TIMERS, Part
-from cgr_cluster.engine.engine import BACKGROUND_PAUSE_NS
+from cgr_cluster.engine.engine import BACKGROUND_PAUSE_NS, Engine
 from cgr_cluster.engine.owner import account_owner
 from cgr_cluster.node.node import Node
 
@@ -119,6 +120,33 @@ def test_a_run_pays_a_slice_in_a_group_and_leaves_room_in_between() -> None:
     assert paid(node, accounts) == len(accounts)
     left = [key for _, key in node.memory() if key.startswith(("run_slice/", "shard_run/", "walk/"))]
     assert left == []
+
+
+@pytest.mark.parametrize("in_a_shard", [1, 3])
+def test_the_walk_to_the_accounts_ends_its_turn_often(monkeypatch: pytest.MonkeyPatch, in_a_shard: int) -> None:
+    """However few there are in each shard: what is looked at in one turn is bounded."""
+    accounts = [name for shard in range(40) for name in in_one_shard(in_a_shard, shard)]
+    node = daily(accounts, 1)
+    monkeypatch.setattr(walk, "ENOUGH", 8)
+    looked_at: Counter[int] = Counter()
+    turns = [0]
+    turn, step = Engine.turn, run_slices.list_members.function
+
+    def counted_turn(engine: Engine, *args: Any) -> Any:
+        turns[0] += 1
+        return turn(engine, *args)
+
+    def counted_step(part: Part, shard: int, runs: Any) -> Any:
+        found = step(part, shard, runs)
+        looked_at[turns[0]] += found[1]
+        return found
+
+    monkeypatch.setattr(Engine, "turn", counted_turn)
+    monkeypatch.setattr(run_slices.list_members, "function", counted_step)
+    to_midnight(node)
+    node.advance(10**9)
+    assert sum(looked_at.values()) == len(accounts)
+    assert max(looked_at.values()) <= 8 + walk.SHARDS_AT_ONCE
 
 
 def test_what_was_packed_is_packed_after_the_run() -> None:
