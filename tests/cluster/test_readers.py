@@ -16,7 +16,7 @@ from tests.unit.readers_world import reader
 
 pytestmark = pytest.mark.cluster
 
-ROWS = 600
+ROWS = 300
 CHARGER = {"ID": "C", "RunID": "*default", "AttributeIDs": ["*none"]}
 
 

@@ -11,7 +11,7 @@ from cgr_cluster.node.node import Node
 from tests.unit.readers_world import FIELDS, SECOND, cdrs, field, node_with, reader, run, write
 
 ROWS = 20
-EVERY = 7  # events between the points at which a worker dies; all points are met over the runs
+EVERY = 23  # events between the points at which a worker dies; all points are met over the runs
 PARTIAL = [*FIELDS, field("*opts.*partial", "~*req.3", filters=["*notempty:~*req.3:"])]
 
 

@@ -160,10 +160,12 @@ def slow(node: Node) -> None:
 
 
 def test_long_run_is_not_taken_for_lost(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    write(tmp_path, "a.csv", *(f"c{number:02d},1001,1s" for number in range(40)))
+    source, processed = tmp_path / "in", tmp_path / "out"
+    write(source, "a.csv", *(f"c{number:02d},1001,1s" for number in range(40)))
+    processed.mkdir()
     node = node_with()
     slow(node)
-    assert configure(node, reader(tmp_path, run_delay="-1"))["error"] is None
+    assert configure(node, reader(source, processed_path=str(processed), run_delay="5m"))["error"] is None
     node.advance(20 * 1200 * SECOND)
     assert cdrs(node) == [f"c{number:02d}" for number in range(40)]
     assert caplog.text == ""
