@@ -383,8 +383,9 @@ def test_parts_are_merged_in_the_order_of_their_times(tmp_path: Path) -> None:
 
 
 def test_parts_wait_from_when_they_were_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    first = [f"x{number},2026-03-02T10:00:01Z,1s,false," for number in range(8)]
-    write(tmp_path, "a.csv", *first, "c1,2026-03-02T10:00:01Z,1s,true,", "c1,2026-03-02T10:00:02Z,2s,false,")
+    others = [f"x{number},2026-03-02T10:00:01Z,1s,false," for number in range(13)]
+    begun, ended = "c1,2026-03-02T10:00:01Z,1s,true,", "c1,2026-03-02T10:00:02Z,2s,false,"
+    write(tmp_path, "a.csv", *others[:8], begun, *others[8:], ended)  # both in the second piece
     node = node_with(reader(tmp_path, fields=PARTIAL))
     slow(node)
     assert run(node) == "OK"
