@@ -97,7 +97,7 @@ UNITS = ["10", "5m", "-1", "1e16", "NaN", "", "abc", "0.0000000001", '{"Method":
 IDS_OF = {  # what a method's name speaks of: the id that exists
     "RatingPlan": "RP_ALL", "DestinationRate": "DR_ALL", "Rate": "RT_STD", "ReverseDestination": "+4072", "Destination": "DST_RO", "ActionPlan": "AP_DAY",
     "ActionTrigger": "TG", "Action": "ACT_TOPUP", "SharedGroup": "SG1", "Filter": "FLTR_1", "Charger": "DEFAULT", "Timing": "TM_DAY", "Attribute": "ATTR_1",
-    "Threshold": "THD_1", "Stat": "STS_1", "Resource": "RES_1", "Route": "ROU_1", "Trend": "TRD_1", "Ranking": "RNK_1", "Service": "*scheduler",
+    "Threshold": "THD_1", "Stat": "STS_1", "Resource": "RES_1", "Route": "ROU_1", "Trend": "TRD_1", "Ranking": "RNK_1", "IP": "IP_1", "Service": "*scheduler",
 }  # fmt: skip
 BALANCE_IDS = [
     "RP_ALL", "DR_ALL", "RT_STD", "DST_RO", "DST_DE", "ACT_TOPUP", "ACT_BAD", "AP_DAY", "AP_ASAP", "TG", "U1", "SG1", "FLTR_1", "DEFAULT", "TP", "TM_DAY",
@@ -153,7 +153,8 @@ GOOD: dict[str, list[Any]] = {
     "months": ["1", "13", "*any", "1;2", "-1"], "weekdays": ["0", "7", "8", "*any"], "years": ["2026", "99999", "-1", "*any"], "monthdays": ["31", "32", "-1", "0", "*any"],
     "ratingprofileid": ["L1:cgrates.org:call:*any", "a:b", ""], "accountactionsid": ["L1:cgrates.org:1001", "a", ":"], "limit": [0, 1, -1, 5, 2**63 - 1], "offset": [0, 1, -1, 10**6, 2**63 - 1],
     "fallbacksubjects": ["", "1001;1002", "*any;;"], "rateunit": USAGES, "rateincrement": USAGES, "groupintervalstart": USAGES, "fallbackkeys": ["*out:cgrates.org:call:1001", ""],
-    "strategy": ["*lowest", "*highest", "*random", "*mine_random", "", "x"], "loopindex": [0, 1, 2, -1], "compressfactor": [1, 0, -1, 3, 10**9, 2**62], "attest": ["A", "B", ""],
+    "strategy": ["*lowest", "*highest", "*random", "*mine_random", "*descending", "", "x"], "allocationids": ["call-1", "new-1"],
+    "range": ["10.0.0.1/32", "10.0.0.0/8", "10.0.0.0/30", "2001:db8::/64", "10.0.0.0/33", "10.0.0.1", "x", ""], "loopindex": [0, 1, 2, -1], "compressfactor": [1, 0, -1, 3, 10**9, 2**62], "attest": ["A", "B", ""],
     "config": ['{"sessions":{"session_ttl":"10m"}}', '{"rals":{"fallback_depth":1}}', '{"a":{}}', "{", "[]", "", '{"general":{"rounding_decimals":99}}', '{"sessions":null}', '{"sessions":[]}'],
     "costdetails": ["", "null", "{}", '{"Charges":[{"RatingID":"x","Increments":[{"Usage":1,"Cost":1,"AccountingID":"y","CompressFactor":1}],"CompressFactor":1}]}', "{bad"],
     "searchvalue": TEXTS, "prefixes": ["+40", "+4072", "", "*any", "x" * 100], "cgrevent": [], "schedule": ["@every 1s", "* * * * *", "x"], "csvseparator": [",", ";", "", "ab", "\x00", '"', "\n"],
@@ -168,7 +169,7 @@ EVENT_FIELDS = [
 ]  # fmt: skip
 OPTIONS = [
     "*sessionsDebitInterval", "*sessionsTTL", "*sessionsTTLMaxDelay", "*sessionsTTLLastUsage", "*sessionsTTLLastUsed", "*sessionsTTLUsage", "*sessionsChargeable", "*context", "*profileIDs", "*thdProfileIDs", "*attrProcessRuns", "*profileIgnoreFilters", "*eventType",
-    "*ralsDryRun", "*rals", "*ralS", "*attributeS", "*chargerS", "*refund", "*rerate", "*cache", "*stirIdentity", "*stirATest", "*attrProfileIDs", "*rsUsageID",
+    "*ralsDryRun", "*rals", "*ralS", "*attributeS", "*chargerS", "*refund", "*rerate", "*cache", "*stirIdentity", "*stirATest", "*attrProfileIDs", "*rsUsageID", "*ipAllocationID", "*ipTTL",
 ]  # fmt: skip
 CONFIG = {
     "sessions": ["session_ttl", "debit_interval", "default_usage", "alterable_fields", "scheduler_conns", "chargers_conns", "stir", "terminate_attempts", "min_dur_low_balance"],

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from cgr_cluster.config import settings
 from cgr_cluster.config.settings import ephemeral
 from cgr_cluster.node.node import Node
 from cgr_cluster.rpc.errors import ApiError
@@ -38,9 +39,23 @@ PLAN = {
     "Thresholds.csv": "cgrates.org,THD_1,FLTR_1,,-1,1,1s,false,10,ACT_TOPUP,false,\n",
     "Stats.csv": "cgrates.org,STS_1,FLTR_1,,10,1h,0,*tcd;*acc;*sum#~*req.Cost,,true,false,10,*none\n",
     "Resources.csv": "cgrates.org,RES_1,FLTR_1,,1h,3,OK,false,true,10,*none\n",
+    "IPs.csv": "cgrates.org,IP_1,,,1h,true,10,P1,FLTR_1,*ipv4,10.0.0.1/32,*ascending,OK,5,false\ncgrates.org,IP_1,,,,,,P2,,*ipv6,2001:db8::/64,,,,\n",
     "Routes.csv": "cgrates.org,ROU_1,,,*weight,,gw1,,,,,,10,false,p,10\n",
     "AccountActions.csv": "cgrates.org,1003,AP_DAY,TG,,\n",
 }  # fmt: skip
+
+
+SWITCHED_ON: dict[str, dict[str, Any]] = {
+    "ips": {"enabled": True},
+    "sessions": {"ips_conns": ["*internal"]},
+    "cluster": {"ip_ranges": True},
+    "prometheus_agent": {
+        "enabled": True,
+        "stats_conns": ["*internal"],
+        "apiers_conns": ["*internal"],
+        "caches_conns": ["*internal"],
+    },
+}
 
 
 def call(number: str, account: str, usage: str, request_type: str = "*prepaid", **more: Any) -> dict[str, Any]:
@@ -80,7 +95,10 @@ class World:
         self._origin = self._made()
 
     def _node(self) -> Node:
-        node = Node(2)
+        config = dict(settings.ephemeral())
+        for section, values in SWITCHED_ON.items():
+            config[section] = {**config.get(section, {}), **values}
+        node = Node(2, config)
         node.outside["send_mail"] = node.outside["json_rpc"] = _unreachable
         node.outside["write_folder"] = lambda path, files: None  # what is there to read must stay the same
         return node
