@@ -300,12 +300,13 @@ class Engine:
         if running is not None:
             running.reply_to = request.reply_to
             return
+        generation = self.references.generation
         try:
             method = self.registry.find(request.method)
             if method.section:
-                method.check(self.generation.config)
+                method.check(generation.config)
             if owner is None:
-                owner = method.owner.owner(request.params, self.generation.default_tenant)
+                owner = method.owner.owner(request.params, generation.default_tenant)
         except ApiError as error:
             self.answer(request.reply_to, request.uid, error.text.encode(), True)
             return
@@ -314,7 +315,7 @@ class Engine:
         else:
             place = self.locate(owner)
             found = self.shards.get(place)
-            if self.generation.has_homes and place != owner.shard and self._answered_before_move(request, owner):
+            if generation.has_homes and place != owner.shard and self._answered_before_move(request, owner):
                 return
             if found is None:
                 self.forward(request, owner)

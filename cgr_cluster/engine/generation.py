@@ -38,7 +38,7 @@ class Entry:
 class Table:
     """One kind's objects: an overlay over a base over the deck's. Immutable but for decoding."""
 
-    __slots__ = ("_base", "_kind", "_overlay", "_size", "below")
+    __slots__ = ("_any", "_base", "_kind", "_overlay", "_size", "below")
 
     def __init__(
         self, kind: str, below: KindTable | None = None, base: dict[str, Entry] | None = None,
@@ -49,6 +49,7 @@ class Table:
         self._base = {} if base is None else base
         self._overlay: dict[str, Entry | None] = {} if overlay is None else overlay  # None: not in the base any more
         self._size: int | None = None
+        self._any: bool | None = None
 
     def own(self, key: str) -> Entry | None:
         """The change that decides about the key; None: the deck does."""
@@ -99,7 +100,9 @@ class Table:
         return marks is not None and not marks & GONE
 
     def __bool__(self) -> bool:
-        return next(iter(self), None) is not None
+        if self._any is None:
+            self._any = next(iter(self), None) is not None
+        return self._any
 
     def __len__(self) -> int:
         if self._size is None:

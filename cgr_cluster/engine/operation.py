@@ -9,7 +9,7 @@ from cgr_cluster.engine.generation import Generation
 from cgr_cluster.engine.journal import Journal
 from cgr_cluster.engine.messages import StepRequest
 from cgr_cluster.engine.owner import Owner
-from cgr_cluster.engine.part import uuid_of
+from cgr_cluster.engine.part import uuid_of_request
 from cgr_cluster.engine.placement import owner_text
 from cgr_cluster.engine.records import Intent
 from cgr_cluster.engine.shard import Shard
@@ -75,7 +75,7 @@ class Running:
 
     def new_uuid(self) -> str:
         self._ids += 1
-        return uuid_of(f"{self.uid}~{self._ids}")
+        return uuid_of_request(self.uid, self._ids)
 
     def describe(self) -> str:
         """For logs: what it is and what it waits for."""

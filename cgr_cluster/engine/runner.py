@@ -432,7 +432,7 @@ class Runner:
             outcome = self._first_result(operation, call, number, place, shard)
             if outcome is not None:
                 return outcome
-        before = engine.generation
+        before = engine.references.generation
         generation = before if place == 0 else operation.generation
         part = Part(
             engine,
@@ -453,7 +453,7 @@ class Runner:
         if engine.keep(part, shard):
             operation.dirty = True
         operation.journal.note(number, step.name, owner_text(owner), call.args, result, None)
-        if engine.generation is not before:
+        if engine.references.generation is not before:
             operation.generation = engine.generation
             reached = engine.generation.number
             if not engine.references.everywhere(reached):

@@ -135,9 +135,17 @@ def _with_times(params: Any, fields: dict[str, Any], times: list[str]) -> Decode
     twin = msgspec.defstruct(params.__name__, twin_fields, forbid_unknown_fields=True, gc=False)
     decode_twin = msgspec.json.Decoder(twin).decode
     values_of = operator.attrgetter(*fields, "__class__")  # the class makes it a tuple for a single field, too
+    decode_itself = msgspec.json.Decoder(params).decode
+    quoted = [f'"{name}"'.encode() for name in times]
     places = [(index, getattr(defaults, name)) for index, name in enumerate(fields) if name in times]
 
     def decode(raw: bytes) -> Any:
+        if b"\\" not in raw:  # with escapes a name may be spelt otherwise
+            for name in quoted:
+                if name in raw:
+                    break
+            else:
+                return decode_itself(raw)
         *values, _ = values_of(decode_twin(raw))
         for index, default in places:
             text = values[index]

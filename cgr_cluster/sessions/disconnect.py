@@ -62,7 +62,7 @@ def force_end(
     ended by itself meanwhile."""
     request = EndRequest(session.cgrid, "", {}, op.uid, alter=False, extra_usage_ns=extra_usage_ns)
     home = session.home
-    reply: Reply = yield from patiently(lambda: end.at(home, request))
+    reply: Reply = yield from patiently(end.at(home, request))
     if reply.kind == ABSENT or reply.session is None:
         return True
     if reply.kind == AWAY:

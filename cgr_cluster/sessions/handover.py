@@ -7,9 +7,9 @@ import msgspec
 from cgr_cluster.accounts.steps import refund_increments
 from cgr_cluster.cdrs.pipeline import process_events
 from cgr_cluster.cdrs.session_costs import store_session_cost
-from cgr_cluster.cdrs.stages import configured
+from cgr_cluster.cdrs.stages import Stages, configured
 from cgr_cluster.cdrs.types import SessionCost
-from cgr_cluster.engine.domain import Operation, Steps
+from cgr_cluster.engine.domain import GenerationView, Operation, Steps
 from cgr_cluster.engine.owner import account_owner, registry_owner
 from cgr_cluster.events.event import CGREvent
 from cgr_cluster.rating.event_cost import cost_nano, usage_ns
@@ -24,15 +24,20 @@ SESSION_COST = "*sessions"
 ALWAYS_RATED = frozenset({"*postpaid", "*pseudoprepaid", "*rated"})
 
 
+def _stages_of_runs(generation: GenerationView) -> tuple[Stages, Stages]:
+    """The stages of a run's record: as configured, and of a run that is rated in any case."""
+    stages = msgspec.structs.replace(configured(generation), attributes=False, chargers=False)
+    return stages, msgspec.structs.replace(stages, rate=True)
+
+
 def post_cdrs(op: Operation, session: Session) -> Steps[list[ApiError]]:
     """Post the CDR of every run, without chargers; a run that fails does not keep the others back. Answers the failures."""
     failures = []
-    stages = msgspec.structs.replace(configured(op.generation), attributes=False, chargers=False)
+    stages, always = op.generation.derived(_stages_of_runs, "config")
     for run in session.runs:
-        rated = stages.rate or run.request_type in ALWAYS_RATED
         event = CGREvent(session.tenant, op.new_uuid(), None, cdr_event(session, run), {})
         try:
-            yield from process_events(op, [event], msgspec.structs.replace(stages, rate=rated))
+            yield from process_events(op, [event], always if run.request_type in ALWAYS_RATED else stages)
         except ApiError as error:
             failures.append(error)
     return failures

@@ -60,11 +60,11 @@ MAX_LOOKS = 120  # about half a minute
 # --- waiting and charging ----------------------------------------------------------------------------------------
 
 
-def patiently(call: Callable[[], Call]) -> Steps[Any]:
+def patiently(call: Call) -> Steps[Any]:
     """Run a step at a home until the session is not busy. Raises `SERVER_ERROR: ...` when that takes too long."""
     pause, following = MS, MS
     for _ in range(MAX_LOOKS):
-        reply = yield call()
+        reply = yield call
         if reply.kind != BUSY:
             return reply
         yield sleep(pause)
@@ -196,7 +196,7 @@ def at_home(event: CGREvent, cgrid: str, initial: str, ask: Callable[[Owner], Ca
     account = text_field(event.event, "Account")
     if account:
         asked = account_owner(event.tenant, account)
-        reply = yield from patiently(lambda: ask(account_owner(event.tenant, account)))
+        reply = yield from patiently(ask(asked))
         if reply.kind != ABSENT:
             return reply
     for known in (cgrid, initial):
@@ -204,8 +204,8 @@ def at_home(event: CGREvent, cgrid: str, initial: str, ask: Callable[[Owner], Ca
             continue
         claim: Claim | None = yield where.at(registry_owner(known), known)
         if claim is not None and claim.home != asked:
-            home = asked = claim.home
-            reply = yield from patiently(lambda home=home: ask(home))  # type: ignore[misc]  # bound now
+            asked = claim.home
+            reply = yield from patiently(ask(asked))
             if reply.kind != ABSENT:
                 return reply
     return reply if reply is not None else Reply(ABSENT)

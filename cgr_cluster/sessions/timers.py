@@ -41,7 +41,7 @@ SERVER_ERROR = "SERVER_ERROR"
 @timer("sessions.expire")
 def expire(op: Operation, kind: str, key: str, cgrid: str, deadline_ns: int) -> Steps[None]:
     home = Owner(kind, key)
-    reply: Reply = yield from patiently(lambda: expire_here.at(home, cgrid, deadline_ns, op.uid))
+    reply: Reply = yield from patiently(expire_here.at(home, cgrid, deadline_ns, op.uid))
     if reply.kind == ABSENT or reply.session is None:
         return
     session = reply.session
@@ -88,7 +88,7 @@ class Tick(msgspec.Struct, array_like=True, gc=False):
 @timer("sessions.debit")
 def debit(op: Operation, kind: str, key: str, cgrid: str, index: int, due_ns: int) -> Steps[None]:
     home = Owner(kind, key)
-    tick: Tick = yield from patiently(lambda: debit_here.at(home, cgrid, index, due_ns, op.uid))
+    tick: Tick = yield from patiently(debit_here.at(home, cgrid, index, due_ns, op.uid))
     if tick.kind == ABSENT or tick.session is None:
         return
     session = tick.session

@@ -87,6 +87,16 @@ def test_times_on_both_paths(extra: str) -> None:
     assert decode(CallDescriptor, '{"DurationIndex":7' + extra + "}") == CallDescriptor(DurationIndex=7)
 
 
+@pytest.mark.parametrize("name", ["TimeStart", "T\\u0069meStart", "\\u0054imeStart", "timeStart"])
+def test_a_time_in_the_form_of_records_is_refused_however_its_name_is_spelt(name: str) -> None:
+    """An Instant's own JSON form is a list, which no client may send."""
+    with pytest.raises(ApiError, match="input is not a JSON string"):
+        decode(CallDescriptor, '{"' + name + '":[1,2,3]}')
+    text = "1970-01-01T00:00:05Z"
+    assert decode(CallDescriptor, '{"' + name + '":"' + text + '"}') == CallDescriptor(TimeStart=Instant(5))
+    assert decode(CallDescriptor, '{"Tenant":"' + name + '"}').Tenant == json.loads(f'"{name}"')
+
+
 def test_the_first_wrong_time_in_the_order_sent() -> None:
     with pytest.raises(ApiError, match='"later"'):
         decode(CallDescriptor, '{"TimeEnd":"later","TimeStart":"soon"}')
