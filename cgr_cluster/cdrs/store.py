@@ -12,6 +12,7 @@ Writer and reader have connections of their own: a long query does not hold up t
 from __future__ import annotations
 
 import sqlite3
+import threading
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timezone
@@ -122,6 +123,9 @@ class Months:
         return self._name
 
 
+_opening = threading.Lock()  # SQLite does not wait while another thread gives the same new file its form: it refuses
+
+
 class CdrFiles:
     """The connections of one writer or reader. `folder` None: everything in memory, for a node that keeps nothing."""
 
@@ -139,20 +143,24 @@ class CdrFiles:
     def connection(self, month: str) -> sqlite3.Connection:
         found = self._open.get(month)
         if found is None:
-            path = ":memory:" if self.folder is None else str(self.folder / f"cdrs-{month}.sqlite")
-            found = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=64)
-            if self.folder is not None:
-                found.execute("PRAGMA journal_mode = WAL")
-                found.execute("PRAGMA synchronous = FULL")
-                found.execute("PRAGMA busy_timeout = 30000")
-                found.execute("PRAGMA cache_size = -65536")
-                found.execute("PRAGMA wal_autocheckpoint = 8192")
-            version = found.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
-                found.executescript(_SCHEMA)
-            elif version != FORMAT:
-                raise ValueError(f"{path}: format {version} of the CDR store is not known here (this is {FORMAT})")
-            self._open[month] = found
+            with _opening:
+                found = self._open[month] = self._opened(month)
+        return found
+
+    def _opened(self, month: str) -> sqlite3.Connection:
+        path = ":memory:" if self.folder is None else str(self.folder / f"cdrs-{month}.sqlite")
+        found = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=64)
+        if self.folder is not None:
+            found.execute("PRAGMA journal_mode = WAL")
+            found.execute("PRAGMA synchronous = FULL")
+            found.execute("PRAGMA busy_timeout = 30000")
+            found.execute("PRAGMA cache_size = -65536")
+            found.execute("PRAGMA wal_autocheckpoint = 8192")
+        version = found.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            found.executescript(_SCHEMA)
+        elif version != FORMAT:
+            raise ValueError(f"{path}: format {version} of the CDR store is not known here (this is {FORMAT})")
         return found
 
     def close(self) -> None:

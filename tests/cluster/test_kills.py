@@ -104,6 +104,11 @@ class Switch(threading.Thread):
         self.client = wait_until(connect, "the node to listen again")
 
 
+def warnings_of(node: NodeRig) -> str:
+    lines = node.log.read_text().splitlines()
+    return "\n".join([line for line in lines if " WARNING " in line or " ERROR " in line][-30:])
+
+
 class Stream:
     """Some switches at work. Ends by checking what they were told against what the node has."""
 
@@ -123,7 +128,7 @@ class Stream:
 
         def all_moved() -> bool:
             failures = [switch.failure for switch in self.switches if switch.failure]
-            assert not failures, failures
+            assert not failures, (failures, warnings_of(self.node))
             return all(s.calls >= b + calls for s, b in zip(self.switches, before, strict=True))
 
         wait_until(all_moved, "every client to make calls")

@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -70,6 +72,23 @@ def test_fingerprints_of_a_shard_hold_its_runs_only() -> None:
         own = registry_owner(f"cgrid-{number}").shard
         assert holds(reader.fingerprints(own), fingerprint(f"cgrid-{number}", "*default"))
         assert not holds(reader.fingerprints((own + 1) % 256), fingerprint(f"cgrid-{number}", "*default"))
+
+
+def test_writer_and_reader_open_a_new_file_at_once(tmp_path: Path) -> None:
+    """SQLite refuses one of two that turn the same new file to write-ahead logging: `database is locked`, at once."""
+    together = Barrier(2)
+
+    def opened(folder: Path) -> int:
+        files = CdrFiles(folder)
+        together.wait(60)
+        rows = files.connection("2026-03").execute("SELECT count(*) FROM cdr").fetchone()[0]
+        files.close()
+        return int(rows)
+
+    with ThreadPoolExecutor(2) as threads:
+        for number in range(50):
+            folder = tmp_path / str(number)
+            assert list(threads.map(opened, [folder, folder])) == [0, 0]
 
 
 def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
