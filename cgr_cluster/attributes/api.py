@@ -12,7 +12,6 @@ from cgr_cluster.attributes.settings import attribute_settings
 from cgr_cluster.attributes.types import Attribute, AttributeProfile
 from cgr_cluster.caches.changes import spawn_changed
 from cgr_cluster.engine.domain import Operation, Part, Steps
-from cgr_cluster.events.event import CGREvent
 from cgr_cluster.events.rules import split_value
 from cgr_cluster.filters.live import with_live
 from cgr_cluster.filters.params import (
@@ -21,6 +20,7 @@ from cgr_cluster.filters.params import (
     Paginator,
     TenantIDWithOpts,
     TenantWithOpts,
+    event_as_given,
     event_of,
     read_interval,
 )
@@ -49,7 +49,7 @@ def process_event(op: Operation, params: EventParams) -> Steps[dict[str, Any]]:
 
 @method("AttributeSv1.GetAttributeForEvent", owner=ANY)
 def get_attribute_for_event(op: Operation, params: EventParams) -> Steps[dict[str, Any]]:
-    event = CGREvent(op.tenant(params.Tenant), params.ID, params.Time, params.Event or {}, params.APIOpts or {})
+    event = event_as_given(params, op.tenant(params.Tenant))
     chosen: CompiledProfile | None = yield from with_live(
         lambda live: profile_for(op.generation, op.now_ns, event, live)
     )

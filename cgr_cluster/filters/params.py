@@ -62,6 +62,11 @@ def event_of(params: EventParams, tenant: str, *, needs_id: bool = False) -> CGR
     return CGREvent(tenant, params.ID, params.Time, params.Event, params.APIOpts or {})
 
 
+def event_as_given(params: EventParams, tenant: str) -> CGREvent:
+    """The event that a call carries, for `tenant`, for services that say themselves what it lacks: none is an empty one."""
+    return CGREvent(tenant, params.ID, params.Time, params.Event or {}, params.APIOpts or {})
+
+
 def read_interval(given: Interval | None) -> ActivationInterval | None:
     return None if given is None else ActivationInterval(given.ActivationTime or ZERO, given.ExpiryTime or ZERO)
 

@@ -8,7 +8,6 @@ from cgr_cluster.caches.changes import changed, spawn_changed
 from cgr_cluster.caches.items import note_state
 from cgr_cluster.engine.domain import Operation, Part, Steps, step
 from cgr_cluster.engine.owner import LEADER, object_owner
-from cgr_cluster.events.event import CGREvent
 from cgr_cluster.filters.lists import check_references
 from cgr_cluster.filters.params import (
     EventParams,
@@ -16,6 +15,7 @@ from cgr_cluster.filters.params import (
     Paginator,
     TenantID,
     TenantIDWithOpts,
+    event_as_given,
     read_interval,
 )
 from cgr_cluster.filters.profiles import remove_profile, store_profile
@@ -128,29 +128,24 @@ def get_ip_profile_ids(part: Part, params: Paginator) -> list[str] | None:
 # --- addresses ---------------------------------------------------------------------------------------------------
 
 
-def _event(op: Operation, params: EventParams) -> CGREvent:
-    tenant = op.tenant(params.Tenant)
-    return CGREvent(tenant, params.ID, params.Time, params.Event or {}, params.APIOpts or {})
-
-
 @method("IPsV1.AuthorizeIP", owner=EVENT)
 def authorize_ip(op: Operation, params: EventParams) -> Steps[dict[str, Any]]:
-    return (yield from process.authorize(op, _event(op, params)))
+    return (yield from process.authorize(op, event_as_given(params, op.tenant(params.Tenant))))
 
 
 @method("IPsV1.AllocateIP", owner=EVENT, changes=True)
 def allocate_ip(op: Operation, params: EventParams) -> Steps[dict[str, Any]]:
-    return (yield from process.allocate(op, _event(op, params)))
+    return (yield from process.allocate(op, event_as_given(params, op.tenant(params.Tenant))))
 
 
 @method("IPsV1.ReleaseIP", owner=EVENT, changes=True, when_full=True)
 def release_ip(op: Operation, params: EventParams) -> Steps[str]:
-    return (yield from process.release(op, _event(op, params)))
+    return (yield from process.release(op, event_as_given(params, op.tenant(params.Tenant))))
 
 
 @method("IPsV1.GetIPAllocationForEvent", owner=EVENT)
 def get_ip_allocation_for_event(op: Operation, params: EventParams) -> Steps[dict[str, Any]]:
-    return (yield from process.allocations_for(op, _event(op, params)))
+    return (yield from process.allocations_for(op, event_as_given(params, op.tenant(params.Tenant))))
 
 
 @method("IPsV1.GetIPAllocations", owner=shared_object())

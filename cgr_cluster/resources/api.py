@@ -8,13 +8,13 @@ from cgr_cluster.caches.changes import changed
 from cgr_cluster.caches.items import noted_event
 from cgr_cluster.engine.domain import Operation, Part, Steps, step
 from cgr_cluster.engine.owner import LEADER, tenant_owner
-from cgr_cluster.events.event import CGREvent
 from cgr_cluster.filters.params import (
     EventParams,
     Interval,
     Paginator,
     TenantID,
     TenantIDWithOpts,
+    event_as_given,
     read_interval,
 )
 from cgr_cluster.filters.profiles import remove_profile, store_profile
@@ -114,29 +114,24 @@ def get_resource_profile_ids(part: Part, params: Paginator) -> list[str] | None:
 # --- resources and events ----------------------------------------------------------------------------------------
 
 
-def _event(op: Operation, params: EventParams) -> CGREvent:
-    tenant = op.tenant(params.Tenant)
-    return CGREvent(tenant, params.ID, params.Time, params.Event or {}, params.APIOpts or {})
-
-
 @method("ResourceSv1.AuthorizeResources", owner=tenant_object(), changes=True, when_full=True)
 def authorize_resources(op: Operation, params: EventParams) -> Steps[str]:
-    return (yield from process.authorize(op, _event(op, params)))
+    return (yield from process.authorize(op, event_as_given(params, op.tenant(params.Tenant))))
 
 
 @method("ResourceSv1.AllocateResources", owner=tenant_object(), changes=True)
 def allocate_resources(op: Operation, params: EventParams) -> Steps[str]:
-    return (yield from process.allocate(op, _event(op, params)))
+    return (yield from process.allocate(op, event_as_given(params, op.tenant(params.Tenant))))
 
 
 @method("ResourceSv1.ReleaseResources", owner=tenant_object(), changes=True, when_full=True)
 def release_resources(op: Operation, params: EventParams) -> Steps[str]:
-    return (yield from process.release(op, _event(op, params)))
+    return (yield from process.release(op, event_as_given(params, op.tenant(params.Tenant))))
 
 
 @method("ResourceSv1.GetResourcesForEvent", owner=tenant_object())
 def get_resources_for_event(op: Operation, params: EventParams) -> Steps[list[dict[str, Any]]]:
-    found = yield from process.resources_for(op, _event(op, params))
+    found = yield from process.resources_for(op, event_as_given(params, op.tenant(params.Tenant)))
     yield from noted_event(op, RESOURCES.name, [RESOURCES.key(one["Tenant"], one["ID"]) for one in found])
     return found
 
