@@ -24,6 +24,7 @@ from cgr_cluster.engine import messages as m
 from cgr_cluster.engine.codec import pack
 from cgr_cluster.engine.domain import BACKGROUND
 from cgr_cluster.engine.generation import Changes, Generation, OpenDeck, no_decks
+from cgr_cluster.engine.method_calls import OPERATION
 from cgr_cluster.engine.owner import REFERENCE_SHARD, SHARDS, Owner, shard_of
 from cgr_cluster.engine.part import Part
 from cgr_cluster.engine.placement import locate, owner_text
@@ -31,7 +32,7 @@ from cgr_cluster.engine.records import Done
 from cgr_cluster.engine.redelivery import SHORT_LIVED, Kept
 from cgr_cluster.engine.references import References
 from cgr_cluster.engine.remote_steps import internal_error
-from cgr_cluster.engine.runner import MAX_HOPS, OPERATION, Runner
+from cgr_cluster.engine.runner import Runner
 from cgr_cluster.engine.shard import Shard
 from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.rpc.registry import REGISTRY, Method, Registry
@@ -153,7 +154,7 @@ class Engine:
 
     def next_deadline_ns(self) -> int | None:
         """When a turn is wanted at the latest."""
-        times = [heap[0][0] for heap in (self.timers, self.runner.sleepers) if heap]
+        times = [heap[0][0] for heap in (self.timers, self.runner.waits.sleepers) if heap]
         if self._background:
             times.append(self._background_at_ns)
         return min(times) if times else None
@@ -276,7 +277,7 @@ class Engine:
         elif isinstance(message, m.ForwardedAnswer):
             self._forwarded_answer(message)
         elif isinstance(message, m.OutsideResult):
-            self.runner.outside_result(message)
+            self.runner.waits.outside_result(message)
         elif isinstance(message, m.Changeset):
             self.references.receive(message)
             self.runner.remote.generation_came()
@@ -386,7 +387,7 @@ class Engine:
             if reply_to:
                 self.outputs.append(m.Answer(reply_to, uid, body, failed))
         elif reply_to.startswith(OPERATION):
-            self.ready.append(partial(self.runner.invoked, reply_to, body, failed))
+            self.ready.append(partial(self.runner.methods.answered, reply_to, body, failed))
         else:
             self.outputs.append(m.ToWorker(int(reply_to.removeprefix("worker:")), m.ForwardedAnswer(uid, body, failed)))
 
@@ -397,9 +398,9 @@ class Engine:
 
     def forward(self, request: m.Request, owner: Owner) -> None:
         """Send the request to the worker that has the owner; its answer comes back through this one."""
-        if request.hops >= MAX_HOPS:
+        if request.hops >= m.MAX_HOPS:
             logger.error("request %s (%s) was forwarded %d times", request.uid, request.method, request.hops)
-            self.answer(request.reply_to, request.uid, b"SERVER_ERROR: too many hops", True)
+            self.answer(request.reply_to, request.uid, m.TOO_MANY_HOPS.encode(), True)
             return
         left = None if request.deadline_ns is None else request.deadline_ns - self.now_ns
         worker = self.shard_map[self.locate(owner)]
@@ -448,7 +449,7 @@ class Engine:
     # --- timers -----------------------------------------------------------------------------------------------
 
     def _run_due(self) -> None:
-        self.runner.wake_sleepers()
+        self.runner.waits.wake_sleepers()
         for _ in range(MAX_READY_PER_TURN):
             if not self.timers or self.timers[0][0] > self.now_ns:
                 break

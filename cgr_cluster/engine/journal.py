@@ -26,6 +26,7 @@ from cgr_cluster.rpc.errors import ApiError
 _DIGEST_BYTES = 8
 
 Outcome = tuple[Any, "ApiError | None"]
+NOTHING: Outcome = (None, None)  # of a command that is done and has no result
 Noted = tuple[int, str, str, Any, Any, "str | None", bool]  # number, step, owner, arguments, result, error, done
 
 

@@ -10,6 +10,9 @@ from typing import Any
 
 import msgspec
 
+MAX_HOPS = 8  # bound of `hops`: of chains of forwards, steps and method calls (design 7)
+TOO_MANY_HOPS = "SERVER_ERROR: too many hops"
+
 # --- inputs -------------------------------------------------------------------------------------------------------
 
 

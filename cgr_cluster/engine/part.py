@@ -266,7 +266,7 @@ class Part:
                 engine.tell(*told)
         if self.signals is not None:
             for text in self.signals:
-                engine.runner.signal(text)
+                engine.runner.waits.signal(text)
         return True
 
 

@@ -10,7 +10,6 @@ import pytest
 
 from cgr_cluster.accounts import refund
 from cgr_cluster.engine import messages as m
-from cgr_cluster.engine import runner
 from cgr_cluster.engine.engine import Engine
 from cgr_cluster.engine.generation import Generation
 from cgr_cluster.engine.owner import Owner
@@ -198,7 +197,7 @@ def test_invariant_13_is_shown_to_fail_when_a_set_does_not_wait(monkeypatch: pyt
 BOUNDS = (
     ("cgr_cluster.engine.engine", "MAX_READY_PER_TURN"),
     ("cgr_cluster.filters.lists", "MAX_COMPILED"),
-    ("cgr_cluster.engine.runner", "MAX_HOPS"),
+    ("cgr_cluster.engine.messages", "MAX_HOPS"),
     ("cgr_cluster.engine.references", "CHANGESETS_KEPT"),
     ("cgr_cluster.engine.redelivery", "DONE_KEPT_NS"),
     ("cgr_cluster.engine.redelivery", "MEMO_KEPT_NS"),
@@ -258,8 +257,7 @@ def test_invariant_14_a_chain_of_hops_ends_with_an_error() -> None:
 
 
 def test_invariant_14_is_shown_to_fail_without_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cgr_cluster.engine.engine.MAX_HOPS", 100)
-    monkeypatch.setattr(runner, "MAX_HOPS", 100)
+    monkeypatch.setattr("cgr_cluster.engine.messages.MAX_HOPS", 100)
     assert endless_hops() is None
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from cgr_cluster.engine import runner
+from cgr_cluster.engine.step_calls import StepCalls
 from cgr_cluster.node.node import Node
 from tests.simulation.crashing import Prepare, Workload, cdrs, flaws, money_nano
 from tests.simulation.test_crashes import (
@@ -131,5 +131,5 @@ def test_invariants_04_06_07_and_11_a_power_cut_and_another_number_of_workers(na
 def test_invariant_06_is_shown_to_fail_when_results_of_earlier_runs_are_not_looked_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(runner.Runner, "_first_result", lambda *step: None)
+    monkeypatch.setattr(StepCalls, "_first_result", lambda *step: None)
     assert any("invariant 7" in text for text in cut_everywhere("transfers between shards"))
