@@ -1,7 +1,8 @@
 """What all client connections share: the bounds on what a client may leave unread, and how they end.
 
-A connection collects the answers of a turn and writes them at its end. A client that does not read is not read either;
-when nothing of what it is owed has left for UNREAD_SECONDS it is closed. A client that sends slowly may take its time.
+A connection collects the answers of a turn and writes them at its end. A client that does not read is not read either,
+and what it has asked before waits; when it has taken nothing for UNREAD_SECONDS it is closed. A client that sends slowly
+may take its time.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import logging
 import socket
 import struct
 import termios
+import time
 from typing import Protocol, cast
 
 from cgr_cluster.routing.balancer import Balancer
@@ -51,7 +53,8 @@ class Connection(asyncio.Protocol):
         self._core_full = False
         self._unread = False
         self._watch: asyncio.TimerHandle | None = None
-        self._owed = 0
+        self._written = 0  # bytes, in all
+        self._taken = 0  # bytes of them that had left at the last look at a client that reads too slowly
 
     # --- the loop's side ----------------------------------------------------------------------------------------
 
@@ -75,7 +78,7 @@ class Connection(asyncio.Protocol):
         self.out.clear()
         if self._watch is not None:
             self._watch.cancel()
-        self.core.disconnect(self.client)
+        self.core.disconnect(self.client, time.monotonic_ns())
 
     def eof_received(self) -> bool:
         """The client has shut its sending side down: what is in flight is still answered."""
@@ -84,8 +87,9 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._unread = True
+        self.core.unread(self.client)
         self._read_or_not()
-        self._owed = self._owing()
+        self._taken = self._written - self._owing()
         self._watch = asyncio.get_running_loop().call_later(UNREAD_SECONDS, self._check_reader)
 
     def resume_writing(self) -> None:
@@ -93,6 +97,8 @@ class Connection(asyncio.Protocol):
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
+        self.core.read(self.client, time.monotonic_ns())
+        self.turn.schedule()
         self._read_or_not()
 
     def _owing(self) -> int:
@@ -107,12 +113,13 @@ class Connection(asyncio.Protocol):
 
     def _check_reader(self) -> None:
         owed = self._owing()
-        if owed >= self._owed:
+        taken = self._written - owed
+        if taken <= self._taken:
             peer = self.transport.get_extra_info("peername")
             logger.warning("client %s does not read: closed with %d bytes unread", peer, owed)
             self.transport.abort()
             return
-        self._owed = owed
+        self._taken = taken
         self._watch = asyncio.get_running_loop().call_later(UNREAD_SECONDS, self._check_reader)
 
     # --- the core's side ----------------------------------------------------------------------------------------
@@ -155,14 +162,16 @@ class Connection(asyncio.Protocol):
             return
         if self.out:
             out, self.out = self.out, []
-            self.transport.write(out[0] if len(out) == 1 else b"".join(out))
+            data = out[0] if len(out) == 1 else b"".join(out)
+            self._written += len(data)
+            self.transport.write(data)
         if self.ending and self.is_idle():
             self.transport.close()
 
     # --- the end ------------------------------------------------------------------------------------------------
 
     def is_idle(self) -> bool:
-        return not self.client.in_flight and not self.client.waiting
+        return self.client.idle
 
     def end(self) -> None:
         """Read no more; close when everything in flight is answered."""

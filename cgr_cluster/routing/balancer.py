@@ -13,12 +13,16 @@ Rules
   all calls that it has not answered, before newer ones.
 * A call that was not sent by its deadline is answered REPLY_TIMEOUT. One that was sent gets ANSWER_GRACE_NS more for
   the answer to arrive: the worker does not start it after the deadline.
-* Bounds: HELD_CALLS waiting for workers altogether, IN_FLIGHT calls and IN_FLIGHT_BYTES per connection (then it is not
-  read), `caps` calls altogether (chapter 01 §7).
+* Bounds: HELD_CALLS waiting for workers altogether, CALLS and CALL_BYTES per connection (then it is not read), `caps`
+  calls altogether (chapter 01 §7).
+* Of a connection's calls so many are in flight that answers of the size of its late ones come to ANSWER_BYTES; none new
+  while it does not read. So what its answers take here is bounded, and its listings of everything delay nobody for long.
 
 Theory of operation
     A `Pending` is in exactly one place: in the queue of a worker (to be sent), sent (in `unanswered` only), in `homeless`
     (no worker is known), or in `moving` (its shard has moved and calls before it are not yet settled).
+    Before that a call may wait as an envelope: in `_waiting` for room under `caps`, then in its client's backlog. A
+    client's window is doubled by each round of small answers that it waits for, as TCP begins, and cut by a big one.
     When a shard moves while calls for it are on their way to its old owner, each of them comes back as Moved or answered.
     Until the last one has, newer calls of the shard wait in `moving`; then all go to the new owner in order.
 """
@@ -44,8 +48,9 @@ logger = logging.getLogger("cgr_cluster.balancer")
 BATCH_CALLS = 256  # a turn of a worker is to end within 10 ms
 BATCH_BYTES = 4 << 20
 HELD_CALLS = 100_000
-IN_FLIGHT = 10_000
-IN_FLIGHT_BYTES = 64 << 20
+CALLS = 10_000
+CALL_BYTES = 64 << 20
+ANSWER_BYTES = 8 << 20
 ANSWER_GRACE_NS = 2_000_000_000
 MAX_HOPS = 8
 MAX_CALLS_ERROR = "MAX_CONCURRENT_RPC_EXCEEDED"
@@ -74,7 +79,8 @@ class Balancer:
         self.strategy = strategy
         self.shows_peak = shows_peak
         self.metrics = Metrics()
-        self.allocated = 0  # calls between reading and answering
+        self.allocated = 0  # calls in flight
+        self.backlogged = 0  # calls in the backlogs of clients
         self.caps_peak = 0
         self.held = 0  # calls that wait for a worker that is down
         self.workers: dict[int, Worker] = {}
@@ -102,8 +108,8 @@ class Balancer:
             self.clients[client.name] = client
         return client
 
-    def disconnect(self, client: Client) -> None:
-        """The client is gone: its calls go on, their answers are dropped."""
+    def disconnect(self, client: Client, now_ns: int) -> None:
+        """The client is gone: its calls go on, also those in its backlog; their answers are dropped."""
         self.clients.pop(client.name, None)
         for number, (_, told) in list(self._tellings.items()):
             if told is client:
@@ -111,10 +117,11 @@ class Balancer:
         if client.waiting:
             self._waiting = deque(entry for entry in self._waiting if entry[0] is not client)
             client.waiting = 0
+        self._admit_backlog(client, now_ns, gone=True)
 
     def request(self, client: Client, envelope: Envelope, reply: Reply, now_ns: int) -> None:
         """A call. `reply` gets the answer once."""
-        if self.caps and self.allocated >= self.caps:
+        if self.caps and self.allocated + self.backlogged >= self.caps:
             if self.strategy == BUSY:
                 self.metrics.refused += 1
                 reply(encode_error(envelope.id, MAX_CALLS_ERROR))
@@ -123,7 +130,42 @@ class Balancer:
             client.waiting += 1
             self._check_room(client)
             return
+        self._enqueue(client, envelope, reply, now_ns)
+
+    def unread(self, client: Client) -> None:
+        """The client leaves its answers unread: it gets no new ones until `read`."""
+        client.reads = False
+
+    def read(self, client: Client, now_ns: int) -> None:
+        """The client has read its answers."""
+        client.reads = True
+        self._admit_backlog(client, now_ns)
+
+    def _enqueue(self, client: Client, envelope: Envelope, reply: Reply, now_ns: int) -> None:
+        if client.backlog or not client.has_room:
+            client.backlog.append((envelope, reply))
+            client.bytes_held += len(envelope.param)
+            self.backlogged += 1
+            self._check_room(client)
+            return
         self._admit(client, envelope, reply, now_ns)
+
+    def _admit_backlog(self, client: Client, now_ns: int, gone: bool = False) -> None:
+        """Let go on what there is room for; everything of a client that is gone."""
+        while client.backlog and (client.has_room or gone):
+            envelope, reply = client.backlog.popleft()
+            client.bytes_held -= len(envelope.param)
+            self.backlogged -= 1
+            self._admit(client, envelope, reply, now_ns)
+
+    def _resize(self, client: Client, answer_bytes: int, now_ns: int) -> None:
+        """Fit the window to an answer that was too big for it, or that calls in the backlog wait for."""
+        share = ANSWER_BYTES // (answer_bytes + 1)
+        if share < client.window:
+            client.window = max(share, 1)
+        elif client.window < CALLS:
+            client.window += 1
+        self._admit_backlog(client, now_ns)
 
     def _admit(self, client: Client, envelope: Envelope, reply: Reply, now_ns: int) -> None:
         try:
@@ -147,8 +189,8 @@ class Balancer:
         if self.allocated > self.caps_peak:
             self.caps_peak = self.allocated
         client.in_flight += 1
-        client.bytes_in_flight += len(envelope.param)
-        if client.in_flight >= IN_FLIGHT or client.bytes_in_flight >= IN_FLIGHT_BYTES:
+        client.bytes_held += len(envelope.param)
+        if client.in_flight >= CALLS or client.bytes_held >= CALL_BYTES:
             self._check_room(client)
         self._route(pending)
 
@@ -165,7 +207,7 @@ class Balancer:
 
     def _check_room(self, client: Client) -> None:
         """Stop or go on reading the connection, as its bounds say."""
-        full = client.waiting or client.in_flight >= IN_FLIGHT or client.bytes_in_flight >= IN_FLIGHT_BYTES
+        full = client.waiting or client.in_flight + len(client.backlog) >= CALLS or client.bytes_held >= CALL_BYTES
         if full and not client.paused:
             client.paused = True
             client.peer.pause()
@@ -175,7 +217,7 @@ class Balancer:
 
     @staticmethod
     def _half_empty(client: Client) -> bool:
-        return client.in_flight <= IN_FLIGHT // 2 and client.bytes_in_flight <= IN_FLIGHT_BYTES // 2
+        return client.in_flight + len(client.backlog) <= CALLS // 2 and client.bytes_held <= CALL_BYTES // 2
 
     def _answer(self, uid: str, failed: bool, body: bytes, now_ns: int) -> None:
         """Answer a pending call and forget it."""
@@ -188,12 +230,14 @@ class Balancer:
         self.allocated -= 1
         client = pending.client
         client.in_flight -= 1
-        client.bytes_in_flight -= len(pending.param)
+        client.bytes_held -= len(pending.param)
         self.metrics.answered(pending.method, failed, now_ns - pending.since_ns)
         if failed:
             pending.reply(encode_error(pending.id, body.decode("utf-8", "replace")))
         else:
             pending.reply(frame_result(pending.id, body))
+        if client.backlog or len(body) * client.window > ANSWER_BYTES:
+            self._resize(client, len(body), now_ns)
         if self._waiting:
             self._admit_waiting(now_ns)
         if client.paused:
@@ -202,13 +246,14 @@ class Balancer:
     def _with_caps(self, status: bytes) -> bytes:
         """CoreSv1.Status with what only the balancer knows (chapter 01 §7)."""
         peak = b',"caps_peak":%d' % self.caps_peak if self.shows_peak else b""
-        return b'%b,"caps_allocated":%d%b}' % (status[:-1], self.allocated, peak)
+        allocated = self.allocated + self.backlogged
+        return b'%b,"caps_allocated":%d%b}' % (status[:-1], allocated, peak)
 
     def _admit_waiting(self, now_ns: int) -> None:
-        while self._waiting and self.allocated < self.caps:
+        while self._waiting and self.allocated + self.backlogged < self.caps:
             client, envelope, reply = self._waiting.popleft()
             client.waiting -= 1
-            self._admit(client, envelope, reply, now_ns)
+            self._enqueue(client, envelope, reply, now_ns)
             self._check_room(client)
 
     # --- where calls go ---------------------------------------------------------------------------------------
@@ -415,7 +460,7 @@ class Balancer:
         return self.metrics.text(
             {
                 "connections": ("Open client connections.", by_kind),
-                "in_flight": ("Calls between reading and answering.", {"": float(self.allocated)}),
+                "in_flight": ("Calls between reading and answering.", {"": float(self.allocated + self.backlogged)}),
                 "held": ("Calls that wait for a worker that is down.", {"": float(self.held)}),
                 "worker_queue": ("Calls that wait to be sent.", queues),
                 "worker_up": ("Whether the worker is up.", up),

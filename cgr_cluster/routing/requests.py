@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from cgr_cluster.routing import wire
+from cgr_cluster.rpc.envelope import Envelope
 
 Reply = Callable[[bytes], None]  # gets the whole answer, newline included
 
@@ -23,18 +24,37 @@ class Peer(Protocol):
         """Send a request to the client (two-way connections only)."""
 
 
-class Client:
-    """A connection. `name` is what workers call it when they can call it back, else empty."""
+WINDOW = 64  # calls that a new client may have in flight; grows while its answers are small
 
-    __slots__ = ("bytes_in_flight", "in_flight", "name", "paused", "peer", "waiting")
+
+class Client:
+    """A connection. `name` is what workers call it when they can call it back, else empty.
+
+    Of its calls, `in_flight` are on the way to a worker, in one or on the way back: at most `window` many, none new while
+    the client does not read its answers. Those behind them wait in `backlog`."""
+
+    __slots__ = ("backlog", "bytes_held", "in_flight", "name", "paused", "peer", "reads", "waiting", "window")
 
     def __init__(self, peer: Peer, name: str = "") -> None:
         self.peer = peer
         self.name = name
         self.in_flight = 0
-        self.bytes_in_flight = 0
+        self.window = WINDOW
+        self.backlog: deque[tuple[Envelope, Reply]] = deque()
+        self.bytes_held = 0  # parameters of the calls in flight and in the backlog
         self.waiting = 0  # requests that wait for room under the limit of concurrent calls
+        self.reads = True
         self.paused = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing that the client has asked is to be answered."""
+        return not self.in_flight and not self.backlog and not self.waiting
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more call may be in flight."""
+        return self.in_flight < self.window and self.reads
 
 
 class Pending:

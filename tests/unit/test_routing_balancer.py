@@ -9,7 +9,7 @@ import pytest
 
 from cgr_cluster.engine.owner import Owner
 from cgr_cluster.routing import balancer as core
-from cgr_cluster.routing import wire
+from cgr_cluster.routing import requests, wire
 from cgr_cluster.routing.balancer import Balancer
 from cgr_cluster.routing.requests import Client
 from cgr_cluster.rpc.envelope import decode_envelope
@@ -305,7 +305,7 @@ def test_queue_limit_stops_reading() -> None:
 
 
 def test_a_connection_with_too_much_in_flight_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core, "IN_FLIGHT", 4)
+    monkeypatch.setattr(core, "CALLS", 4)
     rig = Rig()
     rig.hello(0)
     for _ in range(4):
@@ -318,12 +318,110 @@ def test_a_connection_with_too_much_in_flight_is_not_read(monkeypatch: pytest.Mo
     assert not rig.peer.paused
 
 
+def test_calls_beyond_the_window_wait_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small answers let one more call go each, and one more still: the window grows while calls wait for it."""
+    monkeypatch.setattr(requests, "WINDOW", 2)
+    rig = Rig()
+    rig.hello(0)
+    for _ in range(6):
+        rig.call("T.Any")
+    assert rig.flush() == [["b:1", "b:2"]]
+    assert not rig.peer.paused
+    rig.answer("b:1")
+    assert rig.flush() == [["b:3", "b:4"]]
+    rig.answer("b:2", "b:3", taken=2)
+    assert rig.flush() == [["b:5", "b:6"]]
+    rig.answer("b:4", "b:5", "b:6", taken=3)
+    assert len(rig.answers) == 6 and rig.client.idle
+    assert rig.core.backlogged == 0 and rig.client.bytes_held == 0
+
+
+def test_big_answers_leave_room_for_few_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core, "ANSWER_BYTES", 50)
+    rig = Rig()
+    rig.hello(0)
+    for _ in range(requests.WINDOW + 8):
+        rig.call("T.Any")
+    asked = rig.flush()[0]
+    assert len(asked) == requests.WINDOW
+    rig.answer(*asked[:-1])  # of 13 bytes each
+    assert rig.client.window == 3
+    assert [len(batch) for batch in rig.flush()] == [2]
+    rig.call("T.Any", client=rig.core.connect(Peer()))
+    assert [len(batch) for batch in rig.flush()] == [1]  # nobody else waits for that
+
+
+def test_an_answer_beyond_all_bounds_leaves_one_call_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core, "ANSWER_BYTES", 1)
+    monkeypatch.setattr(requests, "WINDOW", 1)
+    rig = Rig()
+    rig.hello(0)
+    for _ in range(3):
+        rig.call("T.Any")
+    for at in (1, 2, 3):
+        assert rig.flush() == [[f"b:{at}"]]
+        rig.answer(f"b:{at}", taken=at)
+    assert rig.client.idle
+
+
+def test_a_client_that_does_not_read_has_nothing_new_in_flight() -> None:
+    rig = Rig()
+    rig.hello(0)
+    rig.call("T.Any")
+    rig.core.unread(rig.client)
+    rig.call("T.Any")
+    rig.call("T.Any")
+    assert rig.flush() == [["b:1"]]
+    rig.answer("b:1")
+    assert rig.flush() == [] and rig.core.backlogged == 2
+    rig.core.read(rig.client, rig.now)
+    assert rig.flush() == [["b:2", "b:3"]]
+
+
+def test_a_full_backlog_stops_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core, "CALLS", 4)
+    monkeypatch.setattr(requests, "WINDOW", 1)
+    rig = Rig()
+    rig.hello(0)
+    for _ in range(4):
+        assert not rig.peer.paused
+        rig.call("T.Any")
+    assert rig.peer.paused
+    rig.flush()
+    rig.answer("b:1")
+    assert rig.peer.paused  # three are left, more than half
+    rig.flush()
+    rig.answer("b:2", taken=2)
+    assert not rig.peer.paused
+
+
+def test_calls_in_a_backlog_go_on_when_the_client_has_gone() -> None:
+    rig = Rig()
+    rig.hello(0)
+    rig.core.unread(rig.client)
+    rig.call("T.Any")
+    rig.core.disconnect(rig.client, 0)
+    assert rig.flush() == [["b:1"]]
+
+
+def test_calls_in_a_backlog_count_for_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests, "WINDOW", 1)
+    rig = Rig(caps=3)
+    rig.hello(0)
+    for _ in range(4):
+        rig.call("CoreSv1.Status")
+    assert rig.errors() == ["MAX_CONCURRENT_RPC_EXCEEDED"]
+    rig.flush()
+    rig.answer("b:1")
+    assert rig.answers[-1]["result"]["caps_allocated"] == 3
+
+
 def test_answers_for_a_client_that_has_gone() -> None:
     rig = Rig(caps=1, strategy="*queue")
     rig.hello(0)
     rig.call("T.Any")
     rig.call("T.Any")
-    rig.core.disconnect(rig.client)
+    rig.core.disconnect(rig.client, 0)
     rig.flush()
     rig.answer("b:1")
     assert rig.flush() == [] and rig.core.allocated == 0
@@ -348,7 +446,7 @@ def test_calls_to_two_way_clients() -> None:
     rig.core.receive(link, wire.Tell(client.name, "X", b"{}", 9, 2000), 3 * S)
     rig.core.receive(link, wire.Tell(wire.ALL_CLIENTS, "X", b"{}", 10, 2000), 3 * S)
     rig.core.reply(client, 4, b"[1]", None)
-    rig.core.disconnect(client)
+    rig.core.disconnect(client, 0)
     rig.core.receive(link, wire.Tell(client.name, "X", b"{}", 11, 2000), 0)
     rig.core.receive(link, wire.Tell(wire.ALL_CLIENTS, "X", b"{}", 12, 2000), 0)
     rig.flush()
