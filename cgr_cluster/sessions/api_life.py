@@ -301,10 +301,8 @@ def process_message(op: Operation, params: MessageArgs) -> Steps[dict[str, Any]]
     if params.Debit:
         session = yield from make_session(op, event, params.ForceDuration, 0)
         usage = read_usage(event.event, session_settings(op.generation), creating=True)
-        if usage.error:
-            raise rals_error(usage.error)
         as_asked = text_field(event.event, "RequestType") in AS_ASKED
-        reply: Reply = yield from one_shot_message(op, session, usage.asked_ns, as_asked)
+        reply: Reply = yield from one_shot_message(op, session, usage, as_asked)
         if reply.error:
             raise rals_error(reply.error)
         answer["MaxUsage"] = smallest([grant for _, grant in reply.granted])

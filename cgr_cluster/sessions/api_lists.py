@@ -28,8 +28,13 @@ from cgr_cluster.sessions.settings import session_settings
 from cgr_cluster.sessions.types import Claim, Session
 
 
+def _limit(params: SessionFilter | SessionFilterWithEvent) -> int:
+    """How many at most; 0, also for a Limit below it: all."""
+    return max(params.Limit or 0, 0)
+
+
 def _list(op: Operation, params: SessionFilter, passive: bool) -> Steps[list[dict[str, Any]]]:
-    limit = params.Limit or 0
+    limit = _limit(params)
     found: list[list[dict[str, Any]]] = yield everywhere(
         list_sessions, op.tenant(params.Tenant), params.Filters, passive, limit
     )
@@ -68,7 +73,7 @@ def get_passive_sessions_count(op: Operation, params: SessionFilter) -> Steps[in
 
 
 def _matching(op: Operation, params: SessionFilterWithEvent) -> Steps[list[Session]]:
-    limit = params.Limit or 0
+    limit = _limit(params)
     found: list[list[Session]] = yield everywhere(matching_sessions, op.tenant(params.Tenant), params.Filters, limit)
     sessions = [session for part in found for session in part]
     if not sessions:

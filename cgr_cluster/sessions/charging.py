@@ -173,15 +173,16 @@ def max_usage(run: Run, descriptor: CallDescriptor) -> Charging[int]:
 
 
 def authorize(session: Session, asked_ns: int) -> Charging[list[int]]:
-    """What each run may use of `asked_ns`, nothing being debited (30.5.1). The first refusal is raised."""
+    """What each run may use of `asked_ns`, nothing being debited (30.5.1). The first refusal is raised. Who asks for nothing,
+    or less, is not refused by the rates, only by the account (30.4.2)."""
     granted = []
     for run in session.runs:
         if run.debits or run.request_type == PSEUDOPREPAID:
             descriptor = run.descriptor.copy()
-            descriptor.time_end = descriptor.time_start.plus(asked_ns)
-            descriptor.duration_index_ns = asked_ns
+            descriptor.duration_index_ns = max(asked_ns, 0)
+            descriptor.time_end = descriptor.time_start.plus(descriptor.duration_index_ns)
             affordable = yield from max_usage(run, descriptor)
-            granted.append(affordable if affordable == UNLIMITED_NS else min(affordable, asked_ns))
+            granted.append(min(affordable, asked_ns))
         else:
             granted.append(asked_ns)
     return granted
@@ -206,16 +207,16 @@ def update(session: Session, usage: Usage) -> Charging[list[int]]:
     return granted
 
 
-def message(session: Session, asked_ns: int, as_asked: bool) -> Charging[tuple[list[int], ApiError | None]]:
-    """A one-shot event (30.7): debited once, ended at once with the smallest grant (`as_asked`: with what was asked).
+def message(session: Session, usage: Usage, as_asked: bool) -> Charging[tuple[list[int], ApiError | None]]:
+    """A one-shot event (30.7): one update pass, ended at once with the smallest grant (`as_asked`: with the usage asked).
     When a run fails all get everything back, and the refusal is the answer."""
     try:
-        granted = yield from update(session, Usage(asked_ns))
+        granted = yield from update(session, usage)
     except ApiError as error:
         yield from end(session, 0, None, None)
         return [], error
     used = smallest(granted)
-    yield from end(session, asked_ns if as_asked or used == UNLIMITED_NS else used, None, None)
+    yield from end(session, usage.asked_ns if as_asked or used == UNLIMITED_NS else used, None, None)
     return granted, None
 
 

@@ -268,15 +268,15 @@ def find_for_cdr(op: Operation, event: CGREvent) -> Steps[Session | None]:
 # --- one-shots ---------------------------------------------------------------------------------------------------
 
 
-def one_shot_message(op: Operation, session: Session, asked_ns: int, as_asked: bool) -> Steps[Reply]:
+def one_shot_message(op: Operation, session: Session, usage: Usage, as_asked: bool) -> Steps[Reply]:
     """Debit and end a message (30.7)."""
     session.claim = yield from claim_for(session.cgrid, session.home)
     if session.local:
-        reply: Reply = yield message.at(session.home, session, asked_ns, as_asked)
+        reply: Reply = yield message.at(session.home, session, usage, as_asked)
         if reply.session is not None:
             yield from leave_costs(op, reply.session)
         return reply
-    work = charging.message(session, asked_ns, as_asked)
+    work = charging.message(session, usage, as_asked)
     granted, refusal = yield from through_steps(op, work)
     yield keep_one_shot.at(session.home, session)
     yield from leave_costs(op, session)

@@ -213,10 +213,10 @@ def end(part: Part, request: EndRequest) -> Reply:
 
 
 @step("sessions.message")
-def message(part: Part, made: Session, asked_ns: int, as_asked: bool) -> Reply:
+def message(part: Part, made: Session, usage: Usage, as_asked: bool) -> Reply:
     """A local one-shot event: debited and ended at once, never listed (30.7)."""
     session = made.draft()
-    granted, refusal = drive_here(part, charging.message(session, asked_ns, as_asked))
+    granted, refusal = drive_here(part, charging.message(session, usage, as_asked))
     keep_closed(part, session)
     if refusal is not None:
         return Reply(DONE, error=refusal.text, session=session)

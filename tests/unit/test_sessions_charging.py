@@ -188,14 +188,34 @@ def test_the_smallest_grant_wins_and_unlimited_only_when_all_say_so(granted: lis
 
 def test_a_message_is_charged_the_smallest_grant_and_failure_gives_all_back() -> None:
     account, session = Account(FIXED, MONEY // 10), session_of("*prepaid", "*rated")
-    granted, refusal = account.drive(charging.message(session, 20 * S, False))
+    granted, refusal = account.drive(charging.message(session, Usage(20 * S), False))
     assert (granted, refusal) == ([10 * S, 20 * S], None)
     assert [run.total_ns for run in session.runs] == [10 * S, 10 * S]
     account, session = Account(FIXED, MONEY), session_of("*prepaid", "*prepaid")
     account.refuse_run = 1
-    granted, refusal = account.drive(charging.message(session, 20 * S, False))
+    granted, refusal = account.drive(charging.message(session, Usage(20 * S), False))
     assert refusal is not None and account.money == 1
     assert session.runs[0].total_ns == 0
+
+
+def test_a_message_is_an_update_pass_that_reads_all_usages() -> None:
+    account, session = Account(FIXED, MONEY), session_of("*prepaid")
+    granted, refusal = account.drive(charging.message(session, Usage(20 * S, None, 5 * S), False))
+    assert (granted, refusal, account.money) == ([5 * S], None, 0.95)
+    account, session = Account(FIXED, MONEY), session_of("*prepaid")
+    granted, refusal = account.drive(charging.message(session, Usage(0, error='time: invalid duration "x"'), False))
+    assert (granted, str(refusal), account.money) == ([], 'time: invalid duration "x"', 1)
+    assert session.runs[0].event["Usage"] == 0
+
+
+@pytest.mark.parametrize("asked", [0, -5 * S])
+def test_who_asks_for_nothing_or_less_is_refused_by_the_account_only(asked: int) -> None:
+    account, session = Account(FIXED, MONEY), session_of("*prepaid", "*pseudoprepaid")
+    assert account.drive(charging.authorize(session, asked)) == [asked, asked]
+    assert {d.time_end.ns - d.time_start.ns for d in account.descriptors} == {0}, "no rates are asked for"
+    account.refusal = "ACCOUNT_NOT_FOUND"
+    with pytest.raises(ApiError, match="ACCOUNT_NOT_FOUND"):
+        account.drive(charging.authorize(session, asked))
 
 
 def test_ttl_applies_the_last_used_correction_twice() -> None:

@@ -147,6 +147,33 @@ def test_two_initiates_at_once_make_one_session() -> None:
     assert money(node, RETAIL) == 9.9
 
 
+def test_a_usage_below_zero_is_authorized_as_it_is_whatever_the_rates_say() -> None:
+    node, _ = prepared(1)
+    asked = event("c", Destination="1", Usage=-5)
+    assert ok(node, "SessionSv1.AuthorizeEvent", {"GetMaxUsage": True, "Event": asked}) == {"MaxUsage": -5}
+    unknown = {"GetMaxUsage": True, "Event": {**asked, "Account": "nobody"}}
+    assert node.call("SessionSv1.AuthorizeEvent", unknown)["error"] == "RALS_ERROR:ACCOUNT_NOT_FOUND"
+
+
+def test_a_message_whose_usage_cannot_be_read_leaves_a_record_of_nothing() -> None:
+    """30.7: a message that fails is ended with usage 0, and is found by its record."""
+    node, _ = prepared(3)
+    broken = {"Debit": True, "Event": event("m", Usage="ten minutes")}
+    answer = node.call("SessionSv1.ProcessMessage", broken)
+    assert answer["error"] == 'RALS_ERROR:time: invalid duration "ten minutes"'
+    ok(node, "SessionSv1.ProcessCDR", {"Event": event("m", Usage="5s")})
+    assert [(cdr["Usage"], cdr["Cost"]) for cdr in ok(node, "CDRsV1.GetCDRs", {})] == [(0, 0), (0, 0)]
+
+
+@pytest.mark.parametrize(("limit", "found"), [(-1, 4), (0, 4), (None, 4), (3, 3)])
+def test_only_a_limit_above_zero_limits_a_list(limit: int | None, found: int) -> None:
+    node, _ = prepared(3)
+    for origin_id in ("a", "b"):
+        ok(node, "SessionSv1.InitiateSession", {"InitSession": True, "Event": event(origin_id, Usage="1s")})
+    assert len(ok(node, "SessionSv1.GetActiveSessions", {"Limit": limit})) == found
+    assert ok(node, "SessionSv1.GetActiveSessionsCount", {"Limit": limit}) == 4
+
+
 def test_a_claim_of_another_home_is_taken_over_only_without_an_active_session() -> None:
     node, reseller = prepared(3)
     ok(node, "SessionSv1.InitiateSession", {"InitSession": True, "Event": event("c", Usage="10s")})
