@@ -15,13 +15,16 @@ import zmq
 
 from cgr_cluster.engine import messages as m
 from cgr_cluster.engine.engine import Engine
+from cgr_cluster.events.nesting import read_json
 from cgr_cluster.routing import wire
+from cgr_cluster.rpc.encode import encode_result
 from workers.options import NodeOptions
 
 logger = logging.getLogger("cgr_cluster.worker")
 
 REPLY_TO = "balancer"
 ANSWERS_QUEUED = 100_000  # messages for a balancer that does not read
+LATE_SECONDS = 1.0  # after its time a call to a client fails that the balancer has not answered: it may have died
 
 
 class BalancerLink:
@@ -53,6 +56,8 @@ class BalancerLink:
         self._items: list[wire.AnswerItem] = []
         self._welcome = False  # the balancer, or one before it, has answered the greeting
         self._untold: list[wire.Tell] = []
+        self._calls: dict[int, m.OutsideCall] = {}  # to clients, by the number of the Tell
+        self._last_call = 0
         self._tenant = ""
         self._greet_regularly()
 
@@ -82,7 +87,33 @@ class BalancerLink:
     def tell(self, output: m.Tell) -> None:
         """A call to a client. What is due as soon as this worker has started waits for the link: its clients are connected
         to the balancer all the time."""
-        message = wire.Tell(output.connection, output.method, output.params)
+        self._tell(wire.Tell(output.connection, output.method, output.params))
+
+    def ask(self, call: m.OutsideCall) -> None:
+        """A call to a client whose answer an operation waits for (`ask_client`)."""
+        connection, method, params, timeout_ns = call.args
+        number = self._last_call = self._last_call + 1
+        self._calls[number] = call
+        timeout_ms = max(1, timeout_ns // 1_000_000)
+        late = wire.TellReply(number, True, b"REPLY_TIMEOUT")
+        self._loop.call_later(timeout_ms / 1000 + LATE_SECONDS, self._told, late)
+        self._tell(wire.Tell(connection, method, encode_result(params), number, timeout_ms))
+
+    def _told(self, reply: wire.TellReply) -> None:
+        call = self._calls.pop(reply.number, None)
+        if call is None:
+            return
+        result, error = None, None
+        if reply.failed:
+            error = reply.body.decode()
+        else:
+            try:
+                result = read_json(reply.body.decode())
+            except (ValueError, RecursionError) as failure:
+                error = f"the client's answer to {call.args[1]} cannot be read: {failure}"
+        self._give(m.OutsideResult(call.op_id, call.number, result, error))
+
+    def _tell(self, message: wire.Tell) -> None:
         if self._welcome:
             self._send(message)
         else:
@@ -148,4 +179,4 @@ class BalancerLink:
             for told in untold:
                 self._send(told)
         else:
-            logger.warning("a client's reply %d that nobody waits for", message.number)
+            self._told(message)

@@ -31,6 +31,7 @@ from cgr_cluster.cluster.shard_map import shard_map
 from cgr_cluster.engine import messages as m
 from cgr_cluster.engine.codec import pack
 from cgr_cluster.engine.deck import DeckError
+from cgr_cluster.engine.domain import CLIENT_CALL
 from cgr_cluster.engine.engine import Engine
 from cgr_cluster.engine.owner import LEADER, REFERENCE_SHARD
 from cgr_cluster.log import checkpoint
@@ -46,6 +47,7 @@ from cgr_cluster.rpc.decode import decode_params
 from cgr_cluster.rpc.encode import encode_result
 from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.services import load as load_services
+from cgr_cluster.sessions.channel_sync import node_started as sync_started
 from cgr_cluster.stats.queries import node_started as queries_started
 from workers.balancer_link import BalancerLink
 from workers.children import Leash
@@ -96,7 +98,7 @@ class ShardProcess:
         self._caught_up = asyncio.Event()
         self._failed: str | None = None
         self.balancer: BalancerLink | None = None
-        self._untold: list[m.Tell] = []  # released before there was a link
+        self._untold: list[m.Tell | m.OutsideCall] = []  # for clients, released before there was a link
         self._context: zmq.Context[Any]
 
     # --- start and stop ---------------------------------------------------------------------------------------
@@ -130,7 +132,7 @@ class ShardProcess:
         self._schedule()
         self.balancer = BalancerLink(context, self.options, self.incarnation, self.engine, self._give)
         for output in self._untold:
-            self.balancer.tell(output)
+            self._to_client(output)
         self._untold.clear()
         self._serving = True
         if self.engine.shard_map[0] == self.number and not self.options.restarted:
@@ -143,9 +145,10 @@ class ShardProcess:
         await self._finish()
 
     def _start_services(self) -> None:
-        """The node starts, and so do its scheduler (spec 20 §6.2), its readers (40 §9), and its trends and rankings (60 §3)."""
+        """The node starts, and so do its scheduler (spec 20 §6.2), its readers (40 §9), its trends and rankings (60 §3) and
+        the channel sync of sessions (30.12)."""
         leader = self.number
-        for number, starts in enumerate((reload_scheduler, node_started, queries_started)):
+        for number, starts in enumerate((reload_scheduler, node_started, queries_started, sync_started)):
             self._give(
                 m.StepRequest(
                     f"start:{self.incarnation}", number, starts.name, (LEADER.kind, LEADER.key), LEADER.shard, pack([]), time.time_ns(),
@@ -273,14 +276,20 @@ class ShardProcess:
                     self._give(output.message)
                 else:
                     to_workers.setdefault(output.worker, []).append(output.message)
-            elif isinstance(output, m.OutsideCall):
+            elif isinstance(output, m.OutsideCall) and output.name != CLIENT_CALL:
                 self._ask_outside(output)
-            elif self.balancer is not None:
-                self.balancer.tell(output)
             else:
-                self._untold.append(output)
+                self._to_client(output)
         for worker, messages in to_workers.items():
             self._outlets[worker].send(mesh_wire.encode(messages))
+
+    def _to_client(self, output: m.Tell | m.OutsideCall) -> None:
+        if self.balancer is None:
+            self._untold.append(output)
+        elif isinstance(output, m.Tell):
+            self.balancer.tell(output)
+        else:
+            self.balancer.ask(output)
 
     def _ask_outside(self, call: m.OutsideCall) -> None:
         if self.store.takes(call) or self.edge.takes(call):

@@ -140,6 +140,8 @@ CHECKS: dict[tuple[str, str], Check] = {
     ("sessions", "session_ttl_last_used"): duration,
     ("sessions", "session_ttl_usage"): duration,
     ("sessions", "session_last_usage"): duration,
+    ("sessions", "channel_sync_interval"): duration,
+    ("sessions", "channel_sync_timeout"): duration,
     ("sessions", "stale_chan_max_extra_usage"): duration,
     ("sessions", "terminate_attempts"): whole(1),
     ("cluster", "data_dir"): filled,

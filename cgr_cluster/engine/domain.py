@@ -103,6 +103,17 @@ def outside(name: str, *args: Any, returns: Any = Any) -> Outside:
     return Outside(name, args, returns)
 
 
+CLIENT_CALL = "client.call"
+ALL_CLIENTS = "*"
+
+
+def ask_client(connection: str, method: str, params: Any, timeout_ns: int) -> Outside:
+    """Call a two-way client and wait for its result. `connection`: of a request of its (`op.connection`), or ALL_CLIENTS,
+    which answers the list of their results and fails when one of them fails. Raised is the client's error, `DISCONNECTED`
+    when it is gone, `REPLY_TIMEOUT`. It may be called twice when a worker dies meanwhile."""
+    return Outside(CLIENT_CALL, (connection, method, params, timeout_ns))
+
+
 def sleep(ns: int) -> Sleep:
     return Sleep(ns)
 

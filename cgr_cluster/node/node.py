@@ -18,6 +18,7 @@ from cgr_cluster.config import settings
 from cgr_cluster.edge.exporter_service import ExporterService
 from cgr_cluster.edge.functions import edge_functions
 from cgr_cluster.engine import messages as m
+from cgr_cluster.engine.domain import ALL_CLIENTS, CLIENT_CALL
 from cgr_cluster.engine.engine import Engine
 from cgr_cluster.engine.owner import SHARDS
 from cgr_cluster.node.clock import START_NS
@@ -64,6 +65,8 @@ class Node:
             **OUTSIDE, **store_functions(CdrReader(CdrFiles(None))), **edge_functions(self.exporters),
         }  # fmt: skip
         self.outside["clock"] = lambda: self.now_ns
+        self.outside[CLIENT_CALL] = self._ask_client
+        self.clients: dict[str, Callable[[str, Any], Any]] = {}  # connection → what the two-way client answers a call
         self.decks = DeckFolder(None)
         self.tells: list[m.Tell] = []
         self._answers: dict[str, tuple[bytes, bool]] = {}
@@ -195,6 +198,16 @@ class Node:
             return m.OutsideResult(call.op_id, call.number, self.outside[call.name](*call.args))
         except ApiError as error:
             return m.OutsideResult(call.op_id, call.number, None, error.text)
+
+    def _ask_client(self, connection: str, method: str, params: Any, timeout_ns: int) -> Any:
+        """As the balancer: the answer of a client, or of all. Raises ApiError: what a client raises, `DISCONNECTED`."""
+        body = encode.encode_result(params)
+        self.tells.append(m.Tell(connection, method, body))
+        if connection == ALL_CLIENTS:
+            return [client(method, json.loads(body)) for client in self.clients.values()]
+        if connection not in self.clients:
+            raise ApiError("DISCONNECTED")
+        return self.clients[connection](method, json.loads(body))
 
     def _next_deadline(self) -> int | None:
         times = [t for w in self.workers if (t := w.engine.next_deadline_ns()) is not None]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
-from zlib import crc32
 
-from cgr_cluster.engine.domain import Operation, Part, Steps, everywhere, sleep
+from cgr_cluster.engine.domain import ALL_CLIENTS, Operation, Part, Steps, ask_client, everywhere, sleep
 from cgr_cluster.engine.owner import registry_owner
 from cgr_cluster.rpc.errors import ApiError, missing, not_found, partially_executed
 from cgr_cluster.rpc.owners import ANY
 from cgr_cluster.rpc.registry import method
-from cgr_cluster.sessions.disconnect import ALTER, FORCED_DISCONNECT, force_end, tell_client
+from cgr_cluster.sessions.channel_sync import sync
+from cgr_cluster.sessions.disconnect import ALTER, DISCONNECT_PEER, force_end
 from cgr_cluster.sessions.listing import all_ids, count_sessions, home_of, list_sessions, matching_sessions
 from cgr_cluster.sessions.params import (
     Duration,
@@ -26,6 +27,8 @@ from cgr_cluster.sessions.passive import home_of_passive, make_passive, remove_p
 from cgr_cluster.sessions.registry import claim_for, where
 from cgr_cluster.sessions.settings import session_settings
 from cgr_cluster.sessions.types import Claim, Session
+
+logger = logging.getLogger("cgr_cluster.sessions")
 
 
 def _limit(params: SessionFilter | SessionFilterWithEvent) -> int:
@@ -90,47 +93,47 @@ def force_disconnect(op: Operation, params: SessionFilterWithEvent) -> Steps[str
     return "OK" if whole else "PARTIALLY_EXECUTED"
 
 
-@method("SessionSv1.AlterSessions", owner=ANY, changes=True)
+@method("SessionSv1.AlterSessions", owner=ANY, changes=True, deadline_s=None)
 def alter_sessions(op: Operation, params: SessionFilterWithEvent) -> Steps[str]:
     sessions = yield from _matching(op, params)
     whole = True
     for session in sessions:
-        if not session.connection:
-            whole = False
-            continue
         event = {**session.event_start, **params.Event}
         told = {"Tenant": "", "ID": op.new_uuid(), "Time": None, "Event": event, "APIOpts": params.APIOpts}
-        yield tell_client.at(session.home, session.connection, ALTER, told)
+        whole = (yield from _client_does(op, session.connection, ALTER, told)) and whole
     if not whole:
         raise partially_executed()
     return "OK"
 
 
+def _client_does(op: Operation, connection: str, method_name: str, params: Any) -> Steps[bool]:
+    """Whether the client of a connection is there and does what it is asked."""
+    if not connection:
+        return False
+    try:
+        yield ask_client(connection, method_name, params, session_settings(op.generation).reply_timeout_ns)
+    except ApiError as error:
+        logger.warning("%s at client %s: %s", method_name, connection, error.text)
+        return False
+    return True
+
+
 @method("SessionSv1.DisconnectPeer", owner=ANY, changes=True)
 def disconnect_peer(op: Operation, params: Peer) -> Steps[str]:
-    found: list[list[Session]] = yield everywhere(matching_sessions, op.tenant(""), [], 0)
     told = {
         "OriginHost": params.OriginHost,
         "OriginRealm": params.OriginRealm,
         "RemoteAddr": "",
         "DisconnectCause": params.DisconnectCause,
     }
-    clients = {session.connection: session.home for part in found for session in part if session.connection}
-    for connection, home in sorted(clients.items()):
-        yield tell_client.at(home, connection, "AgentV1.DisconnectPeer", told)
+    if not (yield from _client_does(op, ALL_CLIENTS, DISCONNECT_PEER, told)):
+        raise partially_executed()
     return "OK"
 
 
 @method("SessionSv1.SyncSessions", owner=ANY, changes=True, when_full=True, deadline_s=None)
 def sync_sessions(op: Operation, params: TenantParams) -> Steps[str]:
-    """End the active sessions that no client knows: those that no two-way client holds (30.12)."""
-    found: list[list[Session]] = yield everywhere(matching_sessions, op.tenant(""), [], 0)
-    most_extra = session_settings(op.generation).stale_chan_max_extra_usage_ns
-    for part in found:
-        for session in part:
-            if not session.connection:
-                extra = crc32(f"{op.uid}{session.cgrid}".encode()) % most_extra if most_extra else 0
-                yield from force_end(op, session, {}, FORCED_DISCONNECT, {}, extra)
+    yield from sync(op)
     return "OK"
 
 

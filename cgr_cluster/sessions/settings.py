@@ -25,7 +25,10 @@ class SessionSettings(msgspec.Struct, frozen=True):
     min_dur_low_balance_ns: int
     terminate_attempts: int
     client_protocol: float
+    channel_sync_interval_ns: int
+    channel_sync_timeout_ns: int
     stale_chan_max_extra_usage_ns: int
+    reply_timeout_ns: int
     store_session_costs: bool
     attributes_connected: bool
     chargers_connected: bool
@@ -71,7 +74,10 @@ def _read(generation: GenerationView) -> SessionSettings:
         min_dur_low_balance_ns=duration("min_dur_low_balance"),
         terminate_attempts=int(config.get("terminate_attempts") or 5),
         client_protocol=float(config.get("client_protocol") or 0),
+        channel_sync_interval_ns=duration("channel_sync_interval"),
+        channel_sync_timeout_ns=parse_duration(text_of(config.get("channel_sync_timeout")) or "60s"),
         stale_chan_max_extra_usage_ns=duration("stale_chan_max_extra_usage"),
+        reply_timeout_ns=parse_duration(text_of(general.get("reply_timeout")) or "2s"),
         store_session_costs=bool(config.get("store_session_costs")),
         attributes_connected=bool(config.get("attributes_conns", True)),
         chargers_connected=bool(config.get("chargers_conns", True)),

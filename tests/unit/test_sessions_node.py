@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -214,19 +213,6 @@ def test_automatic_debits_of_two_owners_until_the_money_of_one_ends(workers: int
         ("*default", 1.2),
         ("reseller", 1.0),
     ]
-
-
-def test_a_connected_client_is_asked_to_disconnect_and_keeps_its_session() -> None:
-    node, _ = prepared(1)
-    ok(node, "APIerSv1.RemoveChargerProfile", {"ID": "RSL"})
-    opts = {"*sessionsDebitInterval": "600s"}
-    start = {"InitSession": True, "Event": event("c", Usage="30s"), "APIOpts": opts}
-    ok(node, "SessionSv1.InitiateSession", start, connection="client-7")
-    node.advance(1100 * S)
-    assert [(tell.connection, tell.method) for tell in node.tells] == [("client-7", "AgentV1.DisconnectSession")]
-    told = json.loads(node.tells[0].params)
-    assert (told["Event"]["DisconnectCause"], told["Event"]["Usage"]) == ("INSUFFICIENT_CREDIT", 1000 * S)
-    assert ok(node, "SessionSv1.GetActiveSessionsCount", {}) == 1
 
 
 @pytest.mark.parametrize("crash", range(0, 24, 2))
