@@ -8,7 +8,20 @@ from typing import Any
 
 import msgspec
 
-from cgr_cluster.cdrs.queries import ORDERS, Bound, CdrQuery, CostIs, Extra, Nothing, OneOf, Prefix, Test, time_column
+from cgr_cluster.cdrs.queries import (
+    MAX_64,
+    MIN_64,
+    ORDERS,
+    Bound,
+    CdrQuery,
+    CostIs,
+    Extra,
+    Nothing,
+    OneOf,
+    Prefix,
+    Test,
+    time_column,
+)
 from cgr_cluster.events.amounts import NANO, nano_of
 from cgr_cluster.events.durations import parse_duration
 from cgr_cluster.events.times import parse_time
@@ -238,7 +251,7 @@ def _extra_args(args: dict[str, Any]) -> list[Test]:
     bounds: list[Test] = []
     for name, operator in (("OrderIDStart", ">="), ("OrderIDEnd", "<")):
         if name in args:
-            bounds.append(Bound("order_id", operator, int_of(args[name])))
+            bounds += _order_bound(operator, int_of(args[name]))
     least = float_of(args["MinCost"]) if "MinCost" in args else None
     below = float_of(args["MaxCost"]) if "MaxCost" in args else None
     if below == NOT_RATED:  # said to mean the rated ones, whatever it was meant to mean
@@ -248,6 +261,13 @@ def _extra_args(args: dict[str, Any]) -> list[Test]:
     if below is not None:
         bounds.append(_cost_bound("<", below))
     return bounds
+
+
+def _order_bound(operator: str, value: int) -> list[Test]:
+    """OrderIDs have 64 bits: what lies beyond them bounds nothing, or leaves nothing."""
+    if MIN_64 <= value <= MAX_64:
+        return [Bound("order_id", operator, value)]
+    return [] if (value < 0) == (operator == ">=") else [Nothing()]
 
 
 def _cost_bound(operator: str, value: float) -> Test:

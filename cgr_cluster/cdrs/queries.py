@@ -226,5 +226,5 @@ def page(rows: list[StoredCdr], query: CdrQuery) -> list[StoredCdr]:
 
 def widened(query: CdrQuery) -> CdrQuery:
     """The query whose answer, merged with others of its kind, still holds the page: the first offset + limit records."""
-    limit = None if query.limit is None else query.offset + query.limit
+    limit = None if query.limit is None else min(query.offset + query.limit, MAX_64)
     return CdrQuery(query.tests, query.order, query.descending, limit, 0)

@@ -23,6 +23,7 @@ from typing import Any
 import msgspec
 
 from cgr_cluster.cdrs.queries import (
+    MAX_64,
     CdrQuery,
     Test,
     cost_column,
@@ -220,7 +221,7 @@ class CdrReader:
         clause, arguments = where(query.tests)
         sql = _SELECT + clause + order_clause(query)
         if wide.limit is not None:
-            sql += f" LIMIT {max(wide.limit, 0) + len(exclude)}"
+            sql += f" LIMIT {min(max(wide.limit, 0) + len(exclude), MAX_64)}"
         hidden = {(i.cgrid, i.run_id, i.origin_id, i.version) for i in exclude}
         parts = []
         for month in self._files.months():
