@@ -82,6 +82,7 @@ def copied(base: EventCost) -> EventCost:
         base.rating_filters,
         base.rates,
         base.timings,
+        base.flat,
     )
 
 
@@ -441,7 +442,7 @@ def usage_ns(cost: EventCost) -> int:
     usage = 0
     for charge in cost.charges:
         usage += charge_usage_ns(charge) * charge.compress_factor
-    return usage
+    return usage if cost.charges or cost.flat is None else cost.flat.usage_ns
 
 
 def cost_nano(cost: EventCost) -> int:
@@ -449,7 +450,7 @@ def cost_nano(cost: EventCost) -> int:
     total = 0
     for charge in cost.charges:
         total += charge_cost_nano(charge) * charge.compress_factor
-    return total
+    return total if cost.charges or cost.flat is None else cost.flat.cost_nano
 
 
 def with_summary(cost: EventCost, summary: AccountSummary | None) -> EventCost:

@@ -16,6 +16,7 @@ from cgr_cluster.rating.types import (
     Charge,
     ChargeIncrement,
     EventCost,
+    FlatCost,
     RatingFilter,
     RatingUnit,
     Slot,
@@ -110,7 +111,7 @@ class _EventCost(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def event_cost_from_json(value: dict[str, Any]) -> EventCost:
-    """The EventCost of its JSON object: what we answer comes back equal. Usage and Cost are not read: the charges say them.
+    """The EventCost of its JSON object: what we answer comes back equal. Usage and Cost are read where no charges say them.
 
     Other spellings of names, unknown members and nulls are accepted as in parameters (chapter 01 §4). Raises ApiError
     `json: cannot unmarshal ...` for wrong types, `parsing time ...` for a bad StartTime."""
@@ -129,7 +130,14 @@ def event_cost_from_json(value: dict[str, Any]) -> EventCost:
         {key: _filter(matched) for key, matched in (form.RatingFilters or {}).items()},
         {key: tuple(_slot(slot) for slot in slots) for key, slots in (form.Rates or {}).items()},
         {key: _timing(timing) for key, timing in (form.Timings or {}).items()},
+        _flat(form),
     )
+
+
+def _flat(form: _EventCost) -> FlatCost | None:
+    if form.Charges or not (form.Usage or form.Cost):
+        return None
+    return FlatCost(form.Usage or 0, nano_of(form.Cost or 0.0))
 
 
 def _instant(value: Any) -> Instant:

@@ -223,9 +223,16 @@ class BalanceCharge(msgspec.Struct, frozen=True, array_like=True, gc=False):
     extra_charge_id: str = ""
 
 
+class FlatCost(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Usage and cost that a client says without the charges they are made of."""
+
+    usage_ns: int
+    cost_nano: int
+
+
 class EventCost(msgspec.Struct, array_like=True, gc=False):
     """The cost of an event with everything that explains it (10 §7.2, 20 §3.13). Tables map generated ids to content;
-    equal content shares an id within one EventCost."""
+    equal content shares an id within one EventCost. `flat` stands for charges where there are none."""
 
     cgrid: str = ""
     run_id: str = ""
@@ -237,3 +244,4 @@ class EventCost(msgspec.Struct, array_like=True, gc=False):
     rating_filters: dict[str, RatingFilter] = {}
     rates: dict[str, tuple[Slot, ...]] = {}
     timings: dict[str, Timing] = {}
+    flat: FlatCost | None = None

@@ -56,6 +56,17 @@ def test_queries_see_a_record_once_in_tail_or_store(node: StoreNode) -> None:
     assert [r["OriginID"] for r in found(node, Limit=2, Offset=3)] == ["call-3", "call-4"]
 
 
+def test_a_cost_that_comes_with_the_event_is_taken_though_nothing_explains_it(node: StoreNode) -> None:
+    """3.4 step 5: no account is asked, there is none."""
+    flat = {"Usage": 60 * 10**9, "Cost": 0.5}
+    assert process(node, 1, ["*chargers:false"], RequestType="*prepaid", CostDetails=flat) == "OK"
+    assert process(node, 2, ["*chargers:false"], RequestType="*prepaid", CostDetails=flat, Usage="61s") == "OK"
+    node.store_all()
+    assert [(r["Cost"], r["ExtraInfo"]) for r in found(node)] == [(0.5, ""), (-1, "ACCOUNT_NOT_FOUND")]
+    details = found(node)[0]["CostDetails"]
+    assert (details["Usage"], details["Cost"], details["Charges"]) == (60 * 10**9, 0.5, [])
+
+
 def test_a_query_between_store_and_acknowledgement_sees_no_double(node: StoreNode) -> None:
     """The store has committed, the tail does not know yet."""
     process(node, 1)

@@ -28,6 +28,7 @@ from cgr_cluster.rating.types import (
     BalanceSummary,
     CallCost,
     EventCost,
+    FlatCost,
     Increment,
     MonetaryInfo,
     RateInterval,
@@ -281,6 +282,7 @@ def test_units_that_also_cost_money() -> None:
         join(joined(paid(1)), pause("c", "r", ZERO, 5 * S, "1001")),
         event_cost_of(call_cost(RATE, call(60)), "c", "r"),
         event_cost_of(call_cost(RATE, call(0))),
+        EventCost("c", "r", flat=FlatCost(60 * S, 500_000_000)),
     ],
 )
 def test_event_cost_comes_back_from_its_json(cost: EventCost) -> None:
@@ -296,6 +298,13 @@ def test_other_spellings_and_unknown_members_are_accepted() -> None:
         {"cgrid": "c", "Charges": [{"ratingid": "r", "Increments": [{"Usage": 5}]}], "Extra": 1}
     )
     assert (read.cgrid, read.charges[0].rating_id, read.charges[0].increments[0].usage_ns) == ("c", "r", 5)
+
+
+def test_a_cost_without_charges_is_what_its_sender_says() -> None:
+    flat = event_cost_from_json({"Usage": 60 * S, "Cost": 0.5})
+    assert (usage_ns(flat), cost_nano(flat)) == (60 * S, 500_000_000)
+    made_of_charges = {**event_cost_json(joined(paid(10))), "Usage": 5, "Cost": 7}
+    assert usage_ns(event_cost_from_json(made_of_charges)) == 10 * S
 
 
 def test_wrong_types_are_errors() -> None:
