@@ -11,7 +11,7 @@ from cgr_cluster.chargers.runs import ChargingRun
 from cgr_cluster.engine.domain import Operation, Steps
 from cgr_cluster.events.event import CGREvent
 from cgr_cluster.ips import process as ip_process
-from cgr_cluster.rating.answers import event_cost_json
+from cgr_cluster.rating.answers import event_cost_json, money
 from cgr_cluster.rating.call_cost import call_cost
 from cgr_cluster.rating.event_cost import cost_nano, event_cost_of
 from cgr_cluster.rating.types import Charge, EventCost
@@ -42,7 +42,6 @@ from cgr_cluster.sessions.settings import session_settings
 from cgr_cluster.sessions.steps import ABSENT, EXISTS, Reply
 
 RAW = "*raw"
-NANO = 1_000_000_000
 DERIVED = "*derived_reply"
 
 
@@ -225,12 +224,12 @@ def _stir(op: Operation, event: CGREvent, runs: list[ChargingRun], flags: Flags,
         answer["STIRIdentity"] = identities
 
 
-def _costs(op: Operation, event: CGREvent, runs: list[ChargingRun], derived: bool) -> dict[str, float]:
+def _costs(op: Operation, event: CGREvent, runs: list[ChargingRun], derived: bool) -> dict[str, int | float]:
     """`*rals:*cost`: prices without account, of the event and, when asked, of its runs. Errors bare."""
-    costs = {RAW: cost_nano(price(op, event)) / NANO}
+    costs = {RAW: money(cost_nano(price(op, event)))}
     if derived:
         for run in runs:
-            costs[text_field(run.event.event, "RunID")] = cost_nano(price(op, run.event)) / NANO
+            costs[text_field(run.event.event, "RunID")] = money(cost_nano(price(op, run.event)))
     return costs
 
 

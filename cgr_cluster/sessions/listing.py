@@ -11,13 +11,12 @@ from cgr_cluster.events.times import format_instant
 from cgr_cluster.filters.inline import is_inline
 from cgr_cluster.filters.lists import find_filter, passes
 from cgr_cluster.filters.view import View
+from cgr_cluster.rating.answers import money
 from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.sessions.build import extra_fields
 from cgr_cluster.sessions.reading import text_field, time_field
 from cgr_cluster.sessions.settings import SessionSettings, session_settings
 from cgr_cluster.sessions.types import Run, Session
-
-NANO = 1_000_000_000
 
 
 def usable_filters(part: Part, tenant: str, filter_ids: list[str]) -> list[str]:
@@ -127,7 +126,7 @@ def entry(session: Session, run: Run, settings: SessionSettings, now_ns: int) ->
         "DurationIndex": run.shown_index_ns,
         "MaxRate": 0,
         "MaxRateUnit": 0,
-        "MaxCostSoFar": run.cost_so_far_nano / NANO,
+        "MaxCostSoFar": money(run.cost_so_far_nano),
         "DebitInterval": session.debit_interval_ns,
         "NextAutoDebit": format_instant(Instant.of(run.next_debit_ns) if run.next_debit_ns else ZERO),
     }

@@ -14,6 +14,7 @@ from cgr_cluster.filters.live import with_live
 from cgr_cluster.ips import process as ip_process
 from cgr_cluster.ips.answers import allocated_text
 from cgr_cluster.ips.matching import ALLOCATION_ID, any_ips
+from cgr_cluster.rating.answers import number
 from cgr_cluster.resources.matching import UNITS, USAGE_ID, any_resources
 from cgr_cluster.resources.process import authorize, release
 from cgr_cluster.routes.answers import routes_json, shown_texts
@@ -228,7 +229,7 @@ def part_failed(part: str, event: CGREvent, error: ApiError) -> bool:
 
 def digest(op: Operation, answer: dict[str, Any], empty: dict[str, Any]) -> dict[str, Any]:
     """The flat answer of the WithDigest methods, made of the plain one; usage in seconds."""
-    flat = {**empty, "MaxUsage": answer.get("MaxUsage", 0) / 1_000_000_000}
+    flat = {**empty, "MaxUsage": number(answer.get("MaxUsage", 0) / 1_000_000_000)}
     for name, ids in (("Thresholds", "ThresholdIDs"), ("StatQueues", "StatQueueIDs")):
         if ids in answer:
             flat[name] = ",".join(answer[ids])

@@ -173,6 +173,17 @@ def test_only_a_limit_above_zero_limits_a_list(limit: int | None, found: int) ->
     assert ok(node, "SessionSv1.GetActiveSessionsCount", {"Limit": limit}) == 4
 
 
+def test_whole_numbers_are_written_without_a_fraction() -> None:
+    """01 §5: the shortest form."""
+    node, _ = prepared(1)
+    asked = event("c", Usage="100s", RequestType="*rated")
+    digest = ok(node, "SessionSv1.AuthorizeEventWithDigest", {"GetMaxUsage": True, "Event": asked})
+    priced = ok(node, "SessionSv1.ProcessEvent", {"Flags": ["*rals:*cost"], "Event": asked})
+    ok(node, "SessionSv1.InitiateSession", {"InitSession": True, "Event": event("c", Usage="100s")})
+    listed = ok(node, "SessionSv1.GetActiveSessions", {})[0]
+    assert [repr(n) for n in (digest["MaxUsage"], priced["Cost"]["*raw"], listed["MaxCostSoFar"])] == ["100", "1", "1"]
+
+
 def test_a_claim_of_another_home_is_taken_over_only_without_an_active_session() -> None:
     node, reseller = prepared(3)
     ok(node, "SessionSv1.InitiateSession", {"InitSession": True, "Event": event("c", Usage="10s")})
