@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -167,10 +168,35 @@ class Rig:
         return status
 
 
+def send_to(sock: socket.socket, data: bytes, end: bool = False) -> None:
+    """Send to one who may close before it has read everything; `end`: shut the sending side then."""
+    with suppress(BrokenPipeError, ConnectionResetError):
+        sock.sendall(data)
+        if end:
+            sock.shutdown(socket.SHUT_WR)
+
+
 def read_all(sock: socket.socket) -> bytes:
-    """Everything until the other side closes."""
+    """Everything until the other side closes, be it with a reset since something that came late is not read any more."""
     out = b""
-    while chunk := sock.recv(1 << 16):
+    with suppress(ConnectionResetError):
+        while chunk := sock.recv(1 << 16):
+            out += chunk
+    return out
+
+
+def read_exactly(sock: socket.socket, size: int) -> bytes:
+    """So many bytes, in however many pieces they come; fewer when the other side closes."""
+    out = b""
+    while len(out) < size and (chunk := sock.recv(size - len(out))):
+        out += chunk
+    return out
+
+
+def read_to(sock: socket.socket, end: bytes) -> bytes:
+    """What comes, up to the piece with `end` in it, or until the other side closes."""
+    out = b""
+    while end not in out and (chunk := sock.recv(1 << 16)):
         out += chunk
     return out
 

@@ -165,8 +165,8 @@ class NodeRig:
         return found
 
     def kill(self, name: str) -> int:
-        """kill -9 of a child. Answers the pid it had."""
-        pid = self.pids()[name]
+        """kill -9 of a child, as soon as it is there. Answers the pid it had."""
+        pid: int = wait_until(lambda: self.pids().get(name), f"{name} to be there")
         os.kill(pid, signal.SIGKILL)
         return pid
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +22,18 @@ from cgr_cluster.routing import wire
 from cgr_cluster.rpc.decode import decode_params
 from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.services import load
-from tests.cluster.balancer_rig import ROOT, WAIT, FakeWorker, Rig, default_handler, read_all, read_lines
+from tests.cluster.balancer_rig import (
+    ROOT,
+    WAIT,
+    FakeWorker,
+    Rig,
+    default_handler,
+    read_all,
+    read_exactly,
+    read_lines,
+    read_to,
+    send_to,
+)
 from tests.cluster.node_rig import terminate_again_and_again
 
 pytestmark = pytest.mark.cluster
@@ -118,7 +131,7 @@ def test_many_calls_in_flight(rig: Rig) -> None:
 def test_nonsense_is_closed_and_does_no_harm(rig: Rig) -> None:
     for data in (b"\x00" * 1000, b"\xff\xfe{}", b"GET / HTTP/1.1\r\n\r\n", b"{" * 3000, b'{"a":' * 12_000, b"}\n"):
         with rig.connect() as sock:
-            sock.sendall(data)
+            send_to(sock, data)
             assert read_all(sock) == b""
     with rig.connect() as sock:
         sock.sendall(PING % 1)
@@ -143,9 +156,7 @@ def test_noise_on_every_port(rig: Rig) -> None:
             for _ in range(source.randrange(4)):
                 data[source.randrange(len(data))] = source.randrange(256)
             with rig.connect(port) as sock:
-                sock.sendall(data)
-                if source.random() < 0.5:
-                    sock.shutdown(socket.SHUT_WR)
+                send_to(sock, data, end=source.random() < 0.5)
     with rig.connect() as sock:
         sock.sendall(PING % 1)
         assert read_lines(sock, 1) == [PONG % 1]
@@ -243,16 +254,17 @@ def test_http_keep_alive_and_close(rig: Rig) -> None:
                 assert sock.recv(1) == b""
             else:
                 sock.sendall(post(PING % 2))
-                assert PONG % 2 in sock.recv(1000)
+                assert PONG % 2 in read_to(sock, PONG % 2)
 
 
 def test_http_chunked_and_expect(rig: Rig) -> None:
     with rig.connect(rig.http) as sock:
         sock.sendall(b"POST /jsonrpc HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n")
-        assert sock.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        go_on = b"HTTP/1.1 100 Continue\r\n\r\n"
+        assert read_exactly(sock, len(go_on)) == go_on
         body = PING % 1
         sock.sendall(b"%x\r\n%b\r\n%x\r\n%b\r\n0\r\n\r\n" % (10, body[:10], len(body) - 10, body[10:]))
-        assert PONG % 1 in sock.recv(1000)
+        assert PONG % 1 in read_to(sock, PONG % 1)
 
 
 def test_http_upgrade_to_something_else_is_an_ordinary_call(rig: Rig) -> None:
@@ -271,7 +283,7 @@ def test_http_upgrade_to_something_else_is_an_ordinary_call(rig: Rig) -> None:
 )
 def test_http_bounds(rig: Rig, request_bytes: bytes, status: int) -> None:
     with rig.connect(rig.http) as sock:
-        sock.sendall(request_bytes)
+        send_to(sock, request_bytes)
         assert read_all(sock).startswith(b"HTTP/1.1 %d " % status)
 
 
@@ -358,22 +370,22 @@ def frame(payload: bytes, opcode: int = 1, final: bool = True) -> bytes:
 
 def test_websocket(rig: Rig) -> None:
     with websocket(rig) as sock:
-        assert sock.recv(1000).startswith(b"HTTP/1.1 101 ")
-        answer = PONG % 1 + b"\n"
+        assert read_to(sock, b"\r\n\r\n").startswith(b"HTTP/1.1 101 ")
+        answer = bytes([0x81, len(PONG % 1) + 1]) + PONG % 1 + b"\n"
         sock.sendall(frame(PING % 1))
-        assert sock.recv(1000) == bytes([0x81, len(answer)]) + answer
+        assert read_exactly(sock, len(answer)) == answer
         half = PING % 1
         sock.sendall(frame(half[:9], final=False) + frame(half[9:20], opcode=0) + frame(half[20:], opcode=2))
-        assert sock.recv(1000) == bytes([0x81, len(answer)]) + answer
+        assert read_exactly(sock, len(answer)) == answer
         sock.sendall(frame(b"hi", opcode=9))
-        assert sock.recv(1000) == b"\x8a\x02hi"
+        assert read_exactly(sock, 4) == b"\x8a\x02hi"
         sock.sendall(frame(b"hello"))
-        assert sock.recv(1000) == b"\x88\x02\x03\xe8"
+        assert read_exactly(sock, 4) == b"\x88\x02\x03\xe8"
 
 
 def test_websocket_needs_an_origin(rig: Rig) -> None:
     with websocket(rig, b"") as sock:
-        assert sock.recv(1000).startswith(b"HTTP/1.1 403 ")
+        assert read_to(sock, b"\r\n\r\n").startswith(b"HTTP/1.1 403 ")
 
 
 @pytest.mark.parametrize(
@@ -405,12 +417,12 @@ def test_two_way_json(rig: Rig) -> None:
         sock.sendall(PING % 1)
         assert json.loads(read_lines(sock, 1)[0])["error"] == "birpc: can't find method CoreSv1.Ping"
         connection = worker.requests()[-1].connection
-        worker.send(wire.Tell(connection, "AgentV1.DisconnectSession", b'{"ID":"x"}', 1, 5000))
+        worker.send(wire.Tell(connection, "AgentV1.DisconnectSession", b'{"ID":"x"}', 1, 90_000))
         call = json.loads(read_lines(sock, 1)[0])
         assert call["method"] == "AgentV1.DisconnectSession" and call["params"] == [{"ID": "x"}]
         sock.sendall(json.dumps({"id": call["id"], "result": "OK", "error": None}).encode())
         wait_for(lambda: wire.TellReply(1, False, b'"OK"') in worker.replies)
-    worker.send(wire.Tell(connection, "AgentV1.DisconnectSession", b"{}", 2, 5000))
+    worker.send(wire.Tell(connection, "AgentV1.DisconnectSession", b"{}", 2, 90_000))
     wait_for(lambda: wire.TellReply(2, True, b"DISCONNECTED") in worker.replies)
 
 
@@ -442,15 +454,31 @@ def test_a_worker_that_dies_and_comes_back() -> None:
         assert rig.stop() == 0
 
 
+def keeps_sleeps(worker: FakeWorker, item: wire.RequestItem) -> tuple[bool, bytes] | None:
+    return None if item.method == "CoreSv1.Sleep" else default_handler(worker, item)
+
+
+def answer_sleeps(worker: FakeWorker) -> None:
+    """Answer all that have come; they are on their way when it returns."""
+    items = [wire.AnswerItem(item.uid, False, b'"OK"') for item in worker.requests()]
+    worker.send(wire.Answers(worker.batches[-1].number, items))
+    sent = threading.Event()
+    worker.do(lambda sock: sent.set())
+    assert sent.wait(WAIT)
+
+
 def test_limit_of_concurrent_calls() -> None:
     rig = Rig("[cores]\ncaps = 2\n")
     try:
-        rig.worker()
+        worker = rig.worker(keeps_sleeps)
         with rig.connect() as sock:
-            sleep = b'{"method":"CoreSv1.Sleep","params":[{"Duration":200000000}],"id":%d}'
+            sleep = b'{"method":"CoreSv1.Sleep","params":[{"Duration":1}],"id":%d}'
             sock.sendall(b"".join(sleep % number for number in range(4)))
-            errors = [json.loads(line)["error"] for line in read_lines(sock, 4)]
-            assert sorted(errors, key=str) == ["MAX_CONCURRENT_RPC_EXCEEDED"] * 2 + [None] * 2
+            errors = [json.loads(line)["error"] for line in read_lines(sock, 2)]
+            assert errors == ["MAX_CONCURRENT_RPC_EXCEEDED"] * 2
+            wait_for(lambda: len(worker.requests()) == 2)
+            answer_sleeps(worker)
+            assert [json.loads(line)["error"] for line in read_lines(sock, 2)] == [None] * 2
             sock.sendall(b'{"method":"CoreSv1.Status","params":[{}],"id":9}')
             assert json.loads(read_lines(sock, 1)[0])["result"] == {"node_id": "fake", "caps_allocated": 1}
     finally:
@@ -473,11 +501,14 @@ def test_a_port_in_use_is_said_clearly() -> None:
 
 def test_a_graceful_stop_answers_what_is_in_flight() -> None:
     rig = Rig()
-    rig.worker()
+    worker = rig.worker(keeps_sleeps)
     with rig.connect() as sock:
-        sock.sendall(b'{"method":"CoreSv1.Sleep","params":[{"Duration":300000000}],"id":1}')
-        wait_for(lambda: len(rig.workers[0].requests()) == 1)
+        sock.sendall(b'{"method":"CoreSv1.Sleep","params":[{"Duration":1}],"id":1}')
+        wait_for(lambda: len(worker.requests()) == 1)
+        rig.process.send_signal(signal.SIGSTOP)  # it must not wait longer for the answer than it does at a stop
         rig.process.terminate()
+        answer_sleeps(worker)
+        rig.process.send_signal(signal.SIGCONT)
         assert read_all(sock) == b'{"id":1,"result":"OK","error":null}\n'
     assert rig.stop() == 0
 

@@ -109,7 +109,7 @@ def test_a_silent_endpoint_delays_only_what_is_for_it(
     slow = {"id": "SLOW", "type": "*http_json_map", "export_path": url, "failed_posts_dir": "*none"}
     ees["exporters"] = [slow, *ees["exporters"]]  # type: ignore[misc]
     with NodeRig(workers=2, data_dir=tmp_path / "data") as node, node.client() as client:
-        changes = {"general": {"reply_timeout": "30s"}, "ees": ees}
+        changes = {"general": {"reply_timeout": "10m"}, "ees": ees}
         assert client.call("ConfigSv1.SetConfig", {"Config": changes})["result"] == "OK"
         for number in range(EVENTS):
             event = {"OriginID": f"call-{number}", "Account": f"a{number}"}

@@ -6,7 +6,7 @@ import http.client
 import json
 from typing import Any
 
-from tests.cluster.node_rig import NodeRig
+from tests.cluster.node_rig import WAIT, NodeRig
 from tests.unit.provisioning import cost, done, set_up_tariff
 
 HTTP = 2  # after the port base
@@ -17,7 +17,7 @@ class HttpClient:
     """One keep-alive connection; text ids that must come back, `"jsonrpc":"2.0"`."""
 
     def __init__(self, port: int) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT)
         self._last = 0
 
     def call(self, method: str, params: Any) -> dict[str, Any]:

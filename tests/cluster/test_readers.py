@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.cluster.node_rig import Client, NodeRig, wait_until
+from tests.cluster.node_rig import WAIT, Client, NodeRig, wait_until
 from tests.unit.readers_world import reader
 
 pytestmark = pytest.mark.cluster
@@ -54,13 +54,13 @@ def test_workers_killed_in_the_middle_of_a_file(tmp_path: Path) -> None:
         ok(client, "APIerSv1.SetChargerProfile", CHARGER)
         ok(client, "ConfigSv1.SetConfig", config(source, processed))
         answers: list[Any] = []
-        caller = Client(node.port, 120)
+        caller = Client(node.port)
         call = threading.Thread(target=lambda: answers.append(caller.call("ErSv1.RunReader", {"ReaderID": "R"})))
         call.start()
         wait_until(lambda: count(client) >= 20, "some records")
         for worker in ("worker-0", "worker-1"):
             node.kill(worker)
-        call.join(120)
+        call.join()
         assert [answer["error"] or answer["result"] for answer in answers] == ["OK"]
         found = origin_ids(client)
         assert len(found) == ROWS
@@ -96,12 +96,12 @@ def test_node_killed_in_the_middle_of_a_file(tmp_path: Path) -> None:
         family = [psutil.Process(node.process.pid), *psutil.Process(node.process.pid).children(recursive=True)]
         for process in family:
             process.kill()
-        psutil.wait_procs(family, 30)
-        node.process.wait(30)
+        psutil.wait_procs(family, WAIT)
+        node.process.wait(WAIT)
         client.close()
         node.start()
         client = Client(node.port)
-        wait_until(lambda: count(client) == ROWS, "all records", 120)
+        wait_until(lambda: count(client) == ROWS, "all records")
         assert set(origin_ids(client)) == expected
         wait_until(lambda: [file.name for file in processed.iterdir()] == ["a.csv"], "the file's move")
         client.close()
@@ -109,7 +109,7 @@ def test_node_killed_in_the_middle_of_a_file(tmp_path: Path) -> None:
 
 def post(url: str, body: bytes | None, kind: str = "application/x-www-form-urlencoded") -> tuple[int, bytes]:
     request = urllib.request.Request(url, body, {"Content-Type": kind})
-    with urllib.request.urlopen(request, timeout=30) as response:
+    with urllib.request.urlopen(request, timeout=WAIT) as response:
         return response.status, response.read()
 
 

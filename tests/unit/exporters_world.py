@@ -25,9 +25,9 @@ def exporter(exporter_id: str, kind: str, **more: Any) -> dict[str, Any]:
 
 
 def configure(node: Node, *exporters: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """SetConfig of section `ees`; its answer."""
+    """SetConfig of section `ees`, and of time enough for servers that are threads; its answer."""
     section = {"enabled": True, "exporters": list(exporters), **more}
-    return node.call("ConfigSv1.SetConfig", {"Config": {"ees": section}})
+    return node.call("ConfigSv1.SetConfig", {"Config": {"ees": section, "general": {"reply_timeout": "90s"}}})
 
 
 def export(node: Node, event: dict[str, Any] | None = None, *ee_ids: str, **more: Any) -> dict[str, Any]:

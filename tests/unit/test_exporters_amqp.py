@@ -16,7 +16,7 @@ from tests.unit.exporters_world import configure, export, exporter, field
 
 
 def post(broker: Broker, **opts: str) -> FailedPost:
-    return FailedPost("E", "*amqp_json_map", broker.url, Payload('{"a":"1"}'), opts=dict(opts))
+    return FailedPost("E", "*amqp_json_map", broker.url, Payload('{"a":"1"}'), opts=dict(opts), timeout_s=90.0)
 
 
 def test_an_event_is_a_persistent_message_in_the_queue() -> None:

@@ -18,7 +18,7 @@ from tests.unit.exporters_world import configure, export, exporter, field
 
 QUIET = logging.getLogger("kafka-test")
 QUIET.setLevel(logging.CRITICAL)
-WAIT_S = 20.0
+WAIT_S = 90.0
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,9 @@ def message_of(brokers: str, topic: str) -> tuple[str, str]:
     consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
     try:
         message = consumer.poll(WAIT_S)
-        assert message is not None and message.error() is None
+        while message is not None and message.error() is not None:  # such as a leader that is not known yet
+            message = consumer.poll(WAIT_S)
+        assert message is not None
         return message.key().decode(), message.value().decode()
     finally:
         consumer.close()
@@ -49,7 +51,7 @@ def test_an_event_is_a_message_with_the_key_of_its_record(brokers: str) -> None:
         node,
         exporter("K", "*kafka_json_map", export_path=brokers, opts={"kafkaTopic": "calls"}, fields=fields),
     )
-    node.call("ConfigSv1.SetConfig", {"Config": {"general": {"reply_timeout": "20s"}}})
+    node.call("ConfigSv1.SetConfig", {"Config": {"general": {"reply_timeout": "90s"}}})
     metrics = export(node, {"CGRID": "c1", "RunID": "*raw"})
     assert metrics["result"]["K"]["PositiveExports"] == ["ev1"], metrics
     key, body = message_of(brokers, "calls")

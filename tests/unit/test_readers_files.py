@@ -76,7 +76,9 @@ def test_csv_header_lengths_and_separator(tmp_path: Path) -> None:
 TEXTS = st.text(st.sampled_from('ab,;"\n\r # :'), max_size=6)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 @given(rows=st.lists(st.lists(TEXTS, min_size=2, max_size=4), max_size=6), most=st.integers(1, 4))
 def test_rows_that_are_written_are_read_again_in_any_pieces(tmp_path: Path, rows: list[list[str]], most: int) -> None:
     rows = [[cell.replace("\r", "") for cell in row] for row in rows]

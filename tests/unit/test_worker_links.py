@@ -8,6 +8,8 @@ import zmq
 
 from workers.links import Inlet, Outlet
 
+WAIT = 60.0
+
 
 async def something_in(received: list[bytes]) -> None:
     while not received:
@@ -25,7 +27,7 @@ def test_what_waited_before_an_inlet_opened_is_received_when_its_owner_is_built(
         outlet.send(b"greeting")
         inlet = Inlet(context, address, received.append)
         assert not received
-        await asyncio.wait_for(something_in(received), 10)
+        await asyncio.wait_for(something_in(received), WAIT)
         inlet.close()
         outlet.close()
         context.term()
