@@ -29,6 +29,7 @@ from cgr_cluster.edge.sendings import Sending
 from cgr_cluster.edge.transports import Transports
 from cgr_cluster.exporters.types import Export, Outcome
 from cgr_cluster.rpc.errors import ApiError
+from workers.alarms import wait_s
 from workers.children import Leash
 from workers.endpoints import Endpoints
 from workers.options import NodeOptions
@@ -236,7 +237,7 @@ class Edge:
             self._alarm = None
         at_ns = self.service.next_deadline_ns()
         if at_ns is not None:
-            self._alarm = self._loop.call_later(max(at_ns - time.time_ns(), 0) / 1e9, self._due)
+            self._alarm = self._loop.call_later(wait_s(at_ns - time.time_ns()), self._due)
 
     def _due(self) -> None:
         self._start(self._do(partial(self._with_exporters, self.service.expire), lambda result, error: None))

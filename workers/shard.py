@@ -49,6 +49,7 @@ from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.services import load as load_services
 from cgr_cluster.sessions.channel_sync import node_started as sync_started
 from cgr_cluster.stats.queries import node_started as queries_started
+from workers.alarms import wait_s
 from workers.balancer_link import BalancerLink
 from workers.children import Leash
 from workers.edge_link import EdgeLink
@@ -244,7 +245,7 @@ class ShardProcess:
             self._alarm.cancel()
             self._alarm = None
         if at_ns is not None:
-            self._alarm = self._loop.call_later(max(0.0, (at_ns - time.time_ns()) / 1e9), self._schedule)
+            self._alarm = self._loop.call_later(wait_s(at_ns - time.time_ns()), self._schedule)
 
     def _acknowledged(self, number: int, low_disk: bool) -> None:
         self._durable = number
