@@ -153,7 +153,7 @@ def set_passive_session(op: Operation, params: PassiveSession) -> Steps[str]:
     session = make_passive(op, params)
     home = claim.home if claim is not None else home_of_passive(session)
     session.home_kind, session.home_key = home.kind, home.key
-    session.claim = yield from claim_for(session.cgrid, home)
+    session.claim = (yield from claim_for(session.cgrid, home)).number
     yield set_passive.at(home, session)
     return "OK"
 

@@ -12,10 +12,10 @@ from itertools import islice
 
 import msgspec
 
-from cgr_cluster.engine.domain import Operation, Part, Steps, stored, task, timer, together
-from cgr_cluster.engine.owner import registry_owner
+from cgr_cluster.engine.domain import Operation, Part, Steps, step, stored, task, timer, together
+from cgr_cluster.engine.owner import Owner, registry_owner
 from cgr_cluster.engine.placement import arrival, belongs
-from cgr_cluster.sessions.registry import release
+from cgr_cluster.sessions.registry import Claimed, refuse_claim, release
 from cgr_cluster.sessions.types import Session
 
 KEPT_NS = 10 * 10**9
@@ -127,6 +127,36 @@ def sweep_closed(part: Part, kept: int, next_ns: int) -> None:
 @task("sessions.release_claims")
 def release_claims(op: Operation, claims: list[tuple[str, int]]) -> Steps[None]:
     yield together([release.at(registry_owner(cgrid), cgrid, number) for cgrid, number in claims])
+
+
+# --- claims by which nothing was made ----------------------------------------------------------------------------------
+
+
+@step("sessions.leave_claim")
+def leave_claim(part: Part, cgrid: str, number: int) -> bool:
+    """At a home: nothing has been made by the claim `number`. What else is here of the CGRID has it from now on, and gives it
+    back in the end; with nothing here it is free to go, and no request that is still on its way makes a session by it."""
+    session = part.edit(Session, cgrid)
+    if session is not None:
+        session.claim = max(session.claim, number)
+        return False
+    closed = part.read(ClosedSession, cgrid)
+    if closed is not None:
+        kept = closed.session.draft()
+        kept.claim = max(kept.claim, number)
+        part.put(ClosedSession, cgrid, ClosedSession(kept, closed.expires_ns))
+        return False
+    refuse_claim(part, cgrid, number)
+    return True
+
+
+def give_up_claim(cgrid: str, home: Owner, claimed: Claimed) -> Steps[None]:
+    """A request has made nothing by its claim."""
+    if not claimed.number:
+        return
+    if claimed.renewed and not (yield leave_claim.at(home, cgrid, claimed.number)):
+        return
+    yield release.at(registry_owner(cgrid), cgrid, claimed.number)
 
 
 # --- what logs from before there were sweeps may hold: a timer for each closed session, a task for each claim ------

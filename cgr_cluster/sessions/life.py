@@ -21,6 +21,7 @@ from cgr_cluster.rpc.errors import ApiError
 from cgr_cluster.sessions import charging
 from cgr_cluster.sessions.build import build_session
 from cgr_cluster.sessions.charging import Charging
+from cgr_cluster.sessions.closed import give_up_claim
 from cgr_cluster.sessions.handover import leave_costs
 from cgr_cluster.sessions.reading import cgrid_of, chargeable, debit_interval, initial_cgrid_of, text_field
 from cgr_cluster.sessions.registry import claim_for, release, where
@@ -172,10 +173,9 @@ def initiate_session(op: Operation, session: Session, usage: Usage) -> Steps[Rep
     """Register a session and do its first update pass. The reply is DONE or EXISTS."""
     yield exclusive(turn_of(session.cgrid))
     while True:
-        number = yield from claim_for(session.cgrid, session.home)
-        if not number:
+        session.claim = (yield from claim_for(session.cgrid, session.home)).number
+        if not session.claim:
             return Reply(EXISTS)
-        session.claim = number
         reply: Reply = yield initiate.at(session.home, session, usage, op.uid)
         if reply.kind != ELSEWHERE:
             break
@@ -214,9 +214,9 @@ def at_home(event: CGREvent, cgrid: str, initial: str, ask: Callable[[Owner], Ca
 def moved(op: Operation, session_home: Owner, cgrid: str, initial: str) -> Steps[None]:
     """After a relocation: the new CGRID is claimed, the old one is free again (30.5.5)."""
     old: Claim | None = yield where.at(registry_owner(initial), initial)
-    number = yield from claim_for(cgrid, session_home)
-    if number:
-        yield renew_claim.at(session_home, cgrid, number)
+    claimed = yield from claim_for(cgrid, session_home)
+    if claimed.number:
+        yield renew_claim.at(session_home, cgrid, claimed.number)
     if old is not None and old.home == session_home:
         yield release.at(registry_owner(initial), initial, old.number)
 
@@ -270,7 +270,7 @@ def find_for_cdr(op: Operation, event: CGREvent) -> Steps[Session | None]:
 
 def one_shot_message(op: Operation, session: Session, usage: Usage, as_asked: bool) -> Steps[Reply]:
     """Debit and end a message (30.7)."""
-    session.claim = yield from claim_for(session.cgrid, session.home)
+    session.claim = (yield from claim_for(session.cgrid, session.home)).number
     if session.local:
         reply: Reply = yield message.at(session.home, session, usage, as_asked)
         if reply.session is not None:
@@ -287,16 +287,20 @@ def one_shot_message(op: Operation, session: Session, usage: Usage, as_asked: bo
 
 def one_shot_end(op: Operation, session: Session, usage: Usage, request: EndRequest) -> Steps[Reply]:
     """A terminate without session (30.5.6). ABSENT with an error: the debit was refused."""
-    session.claim = yield from claim_for(session.cgrid, session.home)
+    claimed = yield from claim_for(session.cgrid, session.home)
+    session.claim = claimed.number
     if session.local:
         reply: Reply = yield one_shot.at(session.home, session, usage, request)
         if reply.session is not None:
             yield from leave_costs(op, reply.session)
+        else:
+            yield from give_up_claim(session.cgrid, session.home, claimed)
         return reply
     work = charging.one_shot(session, usage, request.total_ns, request.last_used_ns, request.answer_time)
     try:
         failure = yield from through_steps(op, work)
     except ApiError as error:
+        yield from give_up_claim(session.cgrid, session.home, claimed)
         return Reply(ABSENT, error=error.text)
     yield keep_one_shot.at(session.home, session)
     yield from leave_costs(op, session)

@@ -19,11 +19,13 @@ MAX_CLAIM_ROUNDS = 4  # homes that fight for one CGRID; then the session counts 
 
 
 class Claimed(msgspec.Struct, array_like=True, gc=False):
-    """`number` of the claim that was given; 0: `kind`, `key` is the home that has it."""
+    """`number` of the claim that was given; 0: `kind`, `key` is the home that has it. `renewed`: the home had one before, so
+    more than this request may go by it."""
 
     number: int
     kind: str = ""
     key: str = ""
+    renewed: bool = False
 
     @property
     def home(self) -> Owner:
@@ -38,7 +40,7 @@ def claim(part: Part, cgrid: str, kind: str, key: str, instead_of: int) -> Claim
         return Claimed(0, held.kind, held.key)
     number = part.now_ns if held is None else max(part.now_ns, held.number + 1)
     part.put(Claim, cgrid, Claim(kind, key, number))
-    return Claimed(number, kind, key)
+    return Claimed(number, kind, key, held is not None and (held.kind, held.key) == (kind, key))
 
 
 @step("sessions.where", reads=True)
@@ -61,9 +63,14 @@ def lose_claim(part: Part, cgrid: str, number: int) -> bool:
     session = part.read(Session, cgrid)
     if session is not None and not session.passive:
         return False
+    refuse_claim(part, cgrid, number)
+    return True
+
+
+def refuse_claim(part: Part, cgrid: str, number: int) -> None:
+    """From now on no session is made here by the claim `number`, or an earlier one."""
     part.put(ClaimLost, cgrid, ClaimLost(number))
     part.set_timer(f"claim_lost/{cgrid}", part.now_ns + LOST_CLAIMS_KEPT_NS, "sessions.forget_lost_claim", cgrid)
-    return True
 
 
 @timer("sessions.forget_lost_claim")
@@ -71,19 +78,20 @@ def forget_lost_claim(part: Part, cgrid: str) -> None:
     part.delete(ClaimLost, cgrid)
 
 
-def claim_for(cgrid: str, home: Owner) -> Steps[int]:
-    """The number of the claim; 0: another home has an active session of this CGRID."""
+def claim_for(cgrid: str, home: Owner) -> Steps[Claimed]:
+    """The claim; number 0: another home has an active session of this CGRID."""
     instead_of = 0
     registry = registry_owner(cgrid)
+    claimed: Claimed = Claimed(0)
     for _ in range(MAX_CLAIM_ROUNDS):
-        claimed: Claimed = yield claim.at(registry, cgrid, home.kind, home.key, instead_of)
+        claimed = yield claim.at(registry, cgrid, home.kind, home.key, instead_of)
         if claimed.number:
-            return claimed.number
+            return claimed
         held: Claim | None = yield where.at(registry, cgrid)
         if held is None:
             continue
         given_up: bool = yield lose_claim.at(held.home, cgrid, held.number)
         if not given_up:
-            return 0
+            return claimed
         instead_of = held.number
-    return 0
+    return claimed
