@@ -7,6 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from cgr_cluster.accounts.steps import refund_rounding
+from cgr_cluster.caches.responses import once
 from cgr_cluster.cdrs.conversion import (
     defaults_of,
     event_json,
@@ -58,12 +59,22 @@ def _process_event(op: Operation, params: ArgV1ProcessEvent) -> Steps[list[Proce
 
 @method("CDRsV1.ProcessEvent", owner=event(), changes=True)
 def process_event(op: Operation, params: ArgV1ProcessEvent) -> Steps[str]:
+    return (yield from once(op, "CDRsV1.ProcessEvent", (op.tenant(params.Tenant), params.ID), _processed(op, params)))
+
+
+def _processed(op: Operation, params: ArgV1ProcessEvent) -> Steps[str]:
     yield from _process_event(op, params)
     return OK
 
 
 @method("CDRsV2.ProcessEvent", owner=event(), changes=True)
 def process_event_v2(op: Operation, params: ArgV1ProcessEvent) -> Steps[list[dict[str, Any]]]:
+    return (
+        yield from once(op, "CDRsV2.ProcessEvent", (op.tenant(params.Tenant), params.ID), _processed_v2(op, params))
+    )
+
+
+def _processed_v2(op: Operation, params: ArgV1ProcessEvent) -> Steps[list[dict[str, Any]]]:
     runs = yield from _process_event(op, params)
     return [{"Flags": run.flags, "Event": event_json(run.final().event)} for run in runs]
 
@@ -125,6 +136,10 @@ class CDRWithAPIOpts(Params, go="engine.CDRWithAPIOpts"):
 def process_record(op: Operation, cdr: CDR, opts: dict[str, Any] | None) -> Steps[str]:
     """A CDR object through the configured stages; a prerated one is neither forked nor rated."""
     fill_defaults(cdr, defaults_of(op.generation))
+    return (yield from once(op, "CDRsV1.ProcessCDR", (cdr.cgrid, cdr.run_id), _processed_record(op, cdr, opts)))
+
+
+def _processed_record(op: Operation, cdr: CDR, opts: dict[str, Any] | None) -> Steps[str]:
     base = configured(op.generation)
     stages = Stages(
         attributes=base.attributes,

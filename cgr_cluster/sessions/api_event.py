@@ -24,7 +24,14 @@ from cgr_cluster.rpc.errors import ApiError, partially_executed
 from cgr_cluster.rpc.owners import ANY, EVENT
 from cgr_cluster.rpc.registry import method
 from cgr_cluster.sessions import parts
-from cgr_cluster.sessions.api_life import continue_session, end_request, max_usages, process_cdr_of, rals_error
+from cgr_cluster.sessions.api_life import (
+    answered_once,
+    continue_session,
+    end_request,
+    max_usages,
+    process_cdr_of,
+    rals_error,
+)
 from cgr_cluster.sessions.api_stir import authenticate_event, identify_event
 from cgr_cluster.sessions.build import describe
 from cgr_cluster.sessions.charging import smallest
@@ -48,6 +55,10 @@ DERIVED = "*derived_reply"
 @method("SessionSv1.ProcessEvent", owner=EVENT, changes=True)
 def process_event(op: Operation, params: EventArgs) -> Steps[dict[str, Any]]:
     event = event_of(op, params)
+    return (yield from answered_once(op, "ProcessEvent", params, event, _processed(op, params, event)))
+
+
+def _processed(op: Operation, params: EventArgs, event: CGREvent) -> Steps[dict[str, Any]]:
     flags = Flags(params.Flags)
     blocker = flags.on("*blocker_error")
     answer: dict[str, Any] = {}

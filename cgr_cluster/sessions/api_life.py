@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from cgr_cluster.actions.dynaprepaid import NotMadeError
 from cgr_cluster.attributes.answers import processed_json
+from cgr_cluster.caches.responses import once
 from cgr_cluster.cdrs.pipeline import process_events
 from cgr_cluster.cdrs.stages import configured, stages_of
 from cgr_cluster.engine.domain import Operation, Steps, release, sleep
@@ -41,6 +42,7 @@ from cgr_cluster.sessions.params import (
     MessageArgs,
     TerminateArgs,
     UpdateArgs,
+    WithEvent,
     event_of,
 )
 from cgr_cluster.sessions.reading import (
@@ -54,6 +56,7 @@ from cgr_cluster.sessions.reading import (
 from cgr_cluster.sessions.settings import session_settings
 from cgr_cluster.sessions.steps import ABSENT, EXISTS, EndRequest, Reply
 
+T = TypeVar("T")
 MS = 1_000_000
 AS_ASKED = ("*postpaid", "*rated")
 AUTHORIZE_DIGEST: dict[str, Any] = dict.fromkeys(
@@ -64,6 +67,11 @@ INITIATE_DIGEST: dict[str, Any] = {name: None for name in AUTHORIZE_DIGEST if na
 
 def rals_error(text: str) -> ApiError:
     return ApiError(f"RALS_ERROR:{text}")
+
+
+def answered_once(op: Operation, name: str, params: WithEvent, event: CGREvent, work: Steps[T]) -> Steps[T]:
+    """The answer of a method of SessionSv1, where the cache of answers is on that of the first request with the event's ID."""
+    return once(op, f"SessionSv1.{name}", (event.tenant, params.ID or ""), work)
 
 
 def no_subsystem() -> ApiError:
@@ -91,6 +99,10 @@ def max_usages(op: Operation, event: CGREvent) -> Steps[list[tuple[str, int]]]:
 
 def _authorize(op: Operation, params: AuthorizeArgs) -> Steps[dict[str, Any]]:
     event = event_of(op, params)
+    return (yield from answered_once(op, "AuthorizeEvent", params, event, _authorized(op, params, event)))
+
+
+def _authorized(op: Operation, params: AuthorizeArgs, event: CGREvent) -> Steps[dict[str, Any]]:
     if not (
         params.GetAttributes
         or params.GetMaxUsage
@@ -144,6 +156,10 @@ def start_session(op: Operation, event: CGREvent, force_duration: bool) -> Steps
 
 def _initiate(op: Operation, params: InitArgs) -> Steps[dict[str, Any]]:
     event = event_of(op, params)
+    return (yield from answered_once(op, "InitiateSession", params, event, _initiated(op, params, event)))
+
+
+def _initiated(op: Operation, params: InitArgs, event: CGREvent) -> Steps[dict[str, Any]]:
     if not (params.GetAttributes or params.InitSession or params.AllocateResources or params.AllocateIP):
         raise no_subsystem()
     answer: dict[str, Any] = {}
@@ -197,6 +213,10 @@ def continue_session(op: Operation, event: CGREvent, force_duration: bool) -> St
 @method("SessionSv1.UpdateSession", owner=EVENT, changes=True)
 def update(op: Operation, params: UpdateArgs) -> Steps[dict[str, Any]]:
     event = event_of(op, params)
+    return (yield from answered_once(op, "UpdateSession", params, event, _updated(op, params, event)))
+
+
+def _updated(op: Operation, params: UpdateArgs, event: CGREvent) -> Steps[dict[str, Any]]:
     if not (params.GetAttributes or params.UpdateSession):
         raise no_subsystem()
     answer: dict[str, Any] = {}
@@ -244,6 +264,10 @@ def end_request(op: Operation, event: CGREvent, *, alter: bool) -> EndRequest:
 @method("SessionSv1.TerminateSession", owner=EVENT, changes=True, when_full=True)
 def terminate(op: Operation, params: TerminateArgs) -> Steps[str]:
     event = event_of(op, params)
+    return (yield from answered_once(op, "TerminateSession", params, event, _terminated(op, params, event)))
+
+
+def _terminated(op: Operation, params: TerminateArgs, event: CGREvent) -> Steps[str]:
     if not (params.TerminateSession or params.ReleaseResources or params.ReleaseIP):
         raise no_subsystem()
     if params.TerminateSession:
@@ -290,6 +314,10 @@ def end_of_session(op: Operation, event: CGREvent, force_duration: bool) -> Step
 @method("SessionSv1.ProcessMessage", owner=EVENT, changes=True)
 def process_message(op: Operation, params: MessageArgs) -> Steps[dict[str, Any]]:
     event = event_of(op, params)
+    return (yield from answered_once(op, "ProcessMessage", params, event, _processed(op, params, event)))
+
+
+def _processed(op: Operation, params: MessageArgs, event: CGREvent) -> Steps[dict[str, Any]]:
     answer: dict[str, Any] = {}
     altered = (yield from parts.attributes(op, event, params.AttributeIDs)) if params.GetAttributes else None
     if params.AllocateResources:
@@ -333,5 +361,9 @@ def process_cdr(op: Operation, params: EventParams) -> Steps[str]:
     event = event_of(op, params)
     if "Source" not in event.event:
         event.event["Source"] = "*sessions"
+    return (yield from answered_once(op, "ProcessCDR", params, event, _cdr_posted(op, event)))
+
+
+def _cdr_posted(op: Operation, event: CGREvent) -> Steps[str]:
     yield from process_cdr_of(op, event, ["*rals"])
     return "OK"
