@@ -131,4 +131,4 @@ def replace_posts(folder: str, name: str, failed_folder: str, posts: list[Failed
 
 
 def _reason(error: OSError | ValueError) -> str:
-    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+    return (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)

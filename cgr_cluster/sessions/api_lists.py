@@ -123,7 +123,7 @@ def disconnect_peer(op: Operation, params: Peer) -> Steps[str]:
     told = {
         "OriginHost": params.OriginHost,
         "OriginRealm": params.OriginRealm,
-        "RemoteAddr": "",
+        "RemoteAddr": params.RemoteAddr,
         "DisconnectCause": params.DisconnectCause,
     }
     if not (yield from _client_does(op, ALL_CLIENTS, DISCONNECT_PEER, told)):

@@ -158,6 +158,7 @@ class Replication(Params, go="dispatchers.ArgsReplicateSessionsWithAPIOpts"):
 class Peer(Params, go="utils.DPRArgs"):
     OriginHost: str = ""
     OriginRealm: str = ""
+    RemoteAddr: str = ""
     DisconnectCause: int = 0
 
 

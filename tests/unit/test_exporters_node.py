@@ -184,7 +184,7 @@ def test_failed_posts_are_written_and_replayed(node: Node, tmp_path: Path) -> No
 def test_a_folder_of_failed_posts_that_is_none(node: Node, tmp_path: Path) -> None:
     missing = str(tmp_path / "none")
     answer = node.call("APIerSv1.ReplayFailedPosts", {"SourcePath": missing})
-    assert answer["error"] == f"SERVER_ERROR: open {missing}: No such file or directory"
+    assert answer["error"] == f"SERVER_ERROR: open {missing}: no such file or directory"
     (tmp_path / "EEs|1234567.gob").write_bytes(b"\x00gob")
     answer = node.call("APIerSv1.ReplayFailedPosts", {"SourcePath": str(tmp_path)})
     assert "holds no failed posts of this system" in answer["error"]
