@@ -36,8 +36,9 @@ from workers.options import NodeOptions
 
 logger = logging.getLogger("cgr_cluster.supervisor")
 
-STOP_SECONDS = 10.0  # a child that has not ended by then is killed
+STOP_SECONDS = 30.0  # a child that has not ended by then is killed
 READY_SECONDS = 60.0
+NOTIFY_SECONDS = 1.0  # children are not left alone longer for a systemd that does not listen
 RESTART_PAUSES = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
 QUIET_SECONDS = 30.0  # a child that lived so long begins again with the first pause
 ORDER_OF_STOP = ("balancer", "worker", "edge", "store", "folder", "log")
@@ -258,6 +259,7 @@ def _notify_systemd(text: str) -> None:
     import socket
 
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(NOTIFY_SECONDS)
         try:
             sock.sendto(text.encode(), "\0" + address[1:] if address[0] == "@" else address)
         except OSError as error:

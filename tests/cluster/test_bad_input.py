@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -88,18 +89,24 @@ def test_every_method_with(node: NodeRig, what: str) -> None:
 def exchange(node: NodeRig, data: bytes, port: int = 0, end: bool = True) -> bytes:
     """Send bytes, shut the sending side, read what comes until the node closes."""
     with socket.create_connection(("127.0.0.1", node.port + port), WAIT) as sock:
-        try:
-            sock.sendall(data)
-            if end:
-                sock.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass  # it has closed already
+
+        def send() -> None:
+            try:
+                sock.sendall(data)
+                if end:
+                    sock.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass  # it has closed already
+
+        sending = threading.Thread(target=send)  # the node need not take all before it is read
+        sending.start()
         out = b""
         try:
             while chunk := sock.recv(1 << 16):
                 out += chunk
         except ConnectionResetError:
             pass
+        sending.join()
         return out
 
 

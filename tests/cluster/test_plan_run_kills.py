@@ -25,12 +25,12 @@ enabled = true
 """
 
 
-def write_plan(folder: Path, time: str) -> str:
+def write_plan(folder: Path, time: str, accounts: int) -> str:
     folder.mkdir()
     (folder / "Actions.csv").write_text("FEE,*topup,,,MAIN,*monetary,,,,,,,1,10,,,10\n")
     (folder / "Timings.csv").write_text(f"TM,*any,1,1,*any,{time}\n")
     (folder / "ActionPlans.csv").write_text("AP,FEE,TM,10\n")
-    (folder / "AccountActions.csv").write_text("".join(f"cgrates.org,a{n},AP,,,\n" for n in range(ACCOUNTS)))
+    (folder / "AccountActions.csv").write_text("".join(f"cgrates.org,a{n},AP,,,\n" for n in range(accounts)))
     return str(folder)
 
 
@@ -44,58 +44,58 @@ def run(node: NodeRig) -> dict[str, Any]:
     return {}
 
 
-def goes_on(node: NodeRig, share: float) -> bool:
-    """Wait until so much of the accounts is paid. Answers whether the run goes on; on a busy machine it may have ended
+def goes_on(node: NodeRig, accounts: float) -> bool:
+    """Wait until so many accounts are paid. Answers whether the run goes on; on a busy machine it may have ended
     before this process has seen anything of it."""
-    found = wait_until(lambda: of(run(node), share), f"{share:.0%} of the accounts")
+    found = wait_until(lambda: of(run(node), accounts), f"{accounts:.0f} accounts to be paid")
     return bool(found["Status"] != "ENDED")
 
 
-def of(found: dict[str, Any], share: float) -> dict[str, Any] | None:
-    return found if found.get("Done", 0) >= share * ACCOUNTS else None
+def of(found: dict[str, Any], accounts: float) -> dict[str, Any] | None:
+    return found if found.get("Done", 0) >= accounts else None
 
 
-def some_time(attempt: Callable[[Path], bool], tmp_path: Path) -> None:
-    """Try again where a run was over before it was disturbed. Whatever comes, each attempt checks what was paid."""
-    assert any(attempt(tmp_path / f"plan{number}") for number in range(ATTEMPTS))
+def some_time(attempt: Callable[[Path, int], bool], tmp_path: Path) -> None:
+    """Try again, with more accounts, where a run was over before it was disturbed. Whatever comes, each attempt checks what was paid."""
+    assert any(attempt(tmp_path / f"plan{number}", ACCOUNTS << number) for number in range(ATTEMPTS))
 
 
-def paid(node: NodeRig) -> set[float]:
+def paid(node: NodeRig, count: int) -> set[float]:
     accounts = node.ok("APIerSv2.GetAccounts", {})
-    assert len(accounts) == ACCOUNTS
+    assert len(accounts) == count
     return {sum(b["Value"] for b in (account["BalanceMap"] or {}).get("*monetary", ())) for account in accounts}
 
 
 def test_a_run_pays_every_account_once_whatever_is_killed(tmp_path: Path) -> None:
-    def attempt(folder: Path) -> bool:
+    def attempt(folder: Path, accounts: int) -> bool:
         in_the_middle = True
         with NodeRig(workers=2, config=CONFIG) as node:
-            node.ok("APIerSv1.LoadTariffPlanFromFolder", {"FolderPath": write_plan(folder, "00:00:00")})
+            node.ok("APIerSv1.LoadTariffPlanFromFolder", {"FolderPath": write_plan(folder, "00:00:00", accounts)})
             caller = Client(node.port)
             caller.send("SchedulerSv1.ExecuteActions", {"ActionPlanID": "AP"})
             for share, victims in ((0.05, ["worker-0"]), (0.3, ["worker-1", "log"])):
-                in_the_middle &= goes_on(node, share)
+                in_the_middle &= goes_on(node, share * accounts)
                 for victim in victims:
                     node.kill(victim)
             assert caller.receive()["result"] == "OK"
             caller.close()
-            assert run(node)["Done"] == ACCOUNTS
-            assert paid(node) == {1}
+            assert run(node)["Done"] == accounts
+            assert paid(node, accounts) == {1}
         return in_the_middle
 
     some_time(attempt, tmp_path)
 
 
 def test_a_run_goes_on_after_a_stop(tmp_path: Path) -> None:
-    def attempt(folder: Path) -> bool:
+    def attempt(folder: Path, accounts: int) -> bool:
         with NodeRig(workers=2, config=CONFIG) as node:
-            node.ok("APIerSv1.LoadTariffPlanFromFolder", {"FolderPath": write_plan(folder, "+100ms")})
-            in_the_middle = goes_on(node, 0.1)
+            node.ok("APIerSv1.LoadTariffPlanFromFolder", {"FolderPath": write_plan(folder, "+100ms", accounts)})
+            in_the_middle = goes_on(node, 0.1 * accounts)
             assert node.stop() == 0
             node.start(workers=3)  # shards are shared out anew
             wait_until(lambda: run(node).get("Status") == "ENDED", "the run to end")
-            assert run(node)["Done"] == ACCOUNTS
-            assert paid(node) == {1}
+            assert run(node)["Done"] == accounts
+            assert paid(node, accounts) == {1}
         return in_the_middle
 
     some_time(attempt, tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
@@ -154,6 +155,17 @@ def test_a_directory_that_cannot_be_written_is_told(node: NodeRig, mounted: Path
     assert "Traceback" not in log
 
 
+def fill(file: Path, left: int) -> None:
+    """Take the room of its file system but for `left` bytes; again when somebody has taken some between look and take."""
+    while True:
+        with file.open("wb") as opened:
+            try:
+                os.posix_fallocate(opened.fileno(), 0, shutil.disk_usage(file.parent).free - left)
+                return
+            except OSError as error:
+                assert error.errno == errno.ENOSPC
+
+
 def session(call: str, **fields: Any) -> dict[str, Any]:
     return {
         "OriginID": call, "OriginHost": "sw1", "ToR": "*voice", "RequestType": "*prepaid", "Account": "a0",
@@ -169,9 +181,7 @@ def test_a_full_disk_refuses_new_work_and_lets_sessions_end(node: NodeRig, mount
     node.ok("APIerSv1.SetBalance", balance("a0", 100))
     node.ok("SessionSv1.InitiateSession", {"InitSession": True, "Event": session("c", Usage="30s")})
     ballast = mounted / "ballast"
-    free = shutil.disk_usage(mounted).free
-    with ballast.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, free - (1 << 20))
+    fill(ballast, left=1 << 20)
     refused = wait_until(lambda: node.call("APIerSv1.SetBalance", balance("a1", 1))["error"], "the node to see it")
     assert "disk" in refused
     end = {"TerminateSession": True, "Event": session("c", Usage="75s")}
