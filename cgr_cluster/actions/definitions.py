@@ -30,7 +30,7 @@ from cgr_cluster.rpc.registry import Params
 
 ANY = "*any"
 RESET_TRIGGERS = "*reset_triggers"
-_CLOCK = re.compile(r"[0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2}")
+_CLOCK = re.compile(r"([01]?[0-9]|2[0-3]):[0-5]?[0-9]:[0-5]?[0-9]")  # a time that a day has
 
 
 class TPAction(Params, go="utils.TPAction"):

@@ -94,7 +94,22 @@ def test_errors_of_set_action_plan_in_order(params: dict[str, Any], expected: st
 
 
 @pytest.mark.parametrize(
-    "time", ["noon", "*any", "*every", "*:30:00", "10:00", "10:00:00:00", "1e:00:00", "+soon", "+"]
+    "time",
+    [
+        "noon",
+        "*any",
+        "*every",
+        "*:30:00",
+        "10:00",
+        "10:00:00:00",
+        "1e:00:00",
+        "24:00:00",
+        "25:00:00",
+        "10:60:00",
+        "10:00:60",
+        "+soon",
+        "+",
+    ],
 )
 def test_times_that_are_refused(time: str) -> None:
     node = new_node()
@@ -113,7 +128,7 @@ def timing(**fields: Any) -> dict[str, Any]:
         ({"Time": "10:30:00"}, timing(StartTime="10:30:00"), "2026-06-16T10:30:00Z"),
         ({"Time": "08:00:00"}, timing(StartTime="08:00:00"), "2026-06-17T08:00:00Z"),
         ({"Time": "8:5:0"}, timing(StartTime="8:5:0"), "2026-06-17T08:05:00Z"),
-        ({"Time": "25:00:00"}, timing(StartTime="25:00:00"), ZERO),
+        ({"Time": "23:59:59"}, timing(StartTime="23:59:59"), "2026-06-16T23:59:59Z"),
         ({"Time": "*asap"}, timing(StartTime="*asap"), None),
         ({"Time": "+90m"}, timing(StartTime="+90m"), "2026-06-16T10:30:00Z"),
         (
