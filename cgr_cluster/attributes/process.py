@@ -72,8 +72,9 @@ def process_attributes(
 
 
 def _nothing_to_find(generation: GenerationView, tenant: str, opts: dict[str, Any]) -> bool:
-    """Whether no profile is for the context of the event: most events end here."""
-    if opts.get(PROFILE_IDS) or attribute_settings(generation).profile_ids:
+    """Whether no profile is for the context of the event: most events end here. Options that name candidates are read, and
+    refused, where there is nothing to find too."""
+    if PROFILE_IDS in opts or IGNORE_FILTERS in opts or attribute_settings(generation).profile_ids:
         return False
     indexes = profiles_of(ATTRIBUTES, generation, tenant).indexes
     return not indexes or (

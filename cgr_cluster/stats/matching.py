@@ -64,6 +64,11 @@ def queues_of(
     return until_blocker(found, lambda queue: queue.profile.blocker)
 
 
+def names_candidates(opts: dict[str, Any]) -> bool:
+    """Whether an event says itself what it may belong to. Such options are read, and refused, where there is nothing to find too."""
+    return PROFILE_IDS in opts or IGNORE_FILTERS in opts
+
+
 def samples_of(
     generation: GenerationView, now_ns: int, event: CGREvent, live: Live
 ) -> list[tuple[CompiledQueue, dict[int, Sample]]]:

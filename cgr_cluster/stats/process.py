@@ -18,7 +18,7 @@ from cgr_cluster.exporters.process import sending_fails
 from cgr_cluster.filters.handing_over import TO_QUEUES, log_failure
 from cgr_cluster.filters.live import with_live
 from cgr_cluster.rpc.errors import ApiError, not_found, partially_executed
-from cgr_cluster.stats.matching import STAT_UPDATE, any_queues, queues_of, samples_of, stat_settings
+from cgr_cluster.stats.matching import STAT_UPDATE, any_queues, names_candidates, queues_of, samples_of, stat_settings
 from cgr_cluster.stats.metrics import CompiledQueue, typed_form
 from cgr_cluster.stats.steps import Values, count
 from cgr_cluster.stats.types import StatQueueProfile
@@ -37,7 +37,7 @@ def process_event(op: Operation, event: CGREvent, hops: int = 0) -> Steps[list[s
 
     Raises `NOT_FOUND`, `PARTIALLY_EXECUTED`, errors of filters and options."""
     generation = op.generation
-    if not any_queues(generation, event.tenant):
+    if not names_candidates(event.opts) and not any_queues(generation, event.tenant):
         raise not_found()
     found = yield from with_live(lambda live: samples_of(generation, op.now_ns, event, live))
     if not found:

@@ -24,6 +24,11 @@ def any_thresholds(generation: GenerationView, tenant: str) -> bool:
     return bool(generation.keys(THRESHOLDS.name)) and bool(profiles_of(THRESHOLDS, generation, tenant).indexes)
 
 
+def names_candidates(opts: dict[str, Any]) -> bool:
+    """Whether an event says itself what it may belong to. Such options are read, and refused, where there is nothing to find too."""
+    return PROFILE_IDS in opts or IGNORE_FILTERS in opts
+
+
 def thresholds_of(
     generation: GenerationView, now_ns: int, event: CGREvent, live: Live = NOTHING_LIVE
 ) -> list[ThresholdProfile]:
@@ -37,7 +42,7 @@ def thresholds_of(
 
 def _options(generation: GenerationView, opts: dict[str, Any]) -> tuple[list[str], bool]:
     """(ids of candidates, whether their filters are not looked at)."""
-    if PROFILE_IDS not in opts and IGNORE_FILTERS not in opts:
+    if not names_candidates(opts):
         defaults = generation.derived(_defaults, "config")
         if not defaults[0]:
             return defaults

@@ -23,7 +23,7 @@ from cgr_cluster.filters.handing_over import TO_THRESHOLDS, log_failure
 from cgr_cluster.filters.live import with_live
 from cgr_cluster.rpc.errors import ApiError, not_found, partially_executed
 from cgr_cluster.thresholds.answers import profile_json
-from cgr_cluster.thresholds.matching import EVENT_TYPE, account_of, any_thresholds, thresholds_of
+from cgr_cluster.thresholds.matching import EVENT_TYPE, account_of, any_thresholds, names_candidates, thresholds_of
 from cgr_cluster.thresholds.steps import DUE, NOT_HIT, ActionRun, hit, shown
 from cgr_cluster.thresholds.types import ThresholdProfile
 
@@ -41,7 +41,7 @@ def process_event(
     are not JSON one with JSON values only, for whoever it is sent to.
 
     Raises `NOT_FOUND`, `PARTIALLY_EXECUTED`, errors of filters and options."""
-    if not any_thresholds(op.generation, event.tenant):
+    if not names_candidates(event.opts) and not any_thresholds(op.generation, event.tenant):
         raise not_found()
     found = yield from with_live(lambda live: thresholds_of(op.generation, op.now_ns, event, live))
     if not found:

@@ -438,6 +438,19 @@ def winner(reference: Any, opts: dict[str, Any], fields: dict[str, Any] | None =
     return None if found is None else found.profile.id
 
 
+@pytest.mark.parametrize(
+    ("opts", "error"),
+    [
+        ({"*attrProfileIDs": "A"}, "SERVER_ERROR: cannot convert field: string to []string"),
+        ({"*attrProfileIDs": ""}, "SERVER_ERROR: cannot convert field: string to []string"),
+        ({"*attrProfileIgnoreFilters": "x"}, 'SERVER_ERROR: strconv.ParseBool: parsing "x": invalid syntax'),
+        ({"*attrProfileIDs": [], "*attrProfileIgnoreFilters": True}, "NOT_FOUND"),
+    ],
+)
+def test_bad_options_are_refused_where_there_is_no_profile(opts: dict[str, Any], error: str) -> None:
+    assert altered(world(), {"F": 1}, opts) == error
+
+
 def test_the_profile_of_an_event() -> None:
     reference = world(*marks("A", weight=1), *marks("B", weight=2, contexts=("*cdrs",)))
     assert winner(reference, {}) == "A"

@@ -157,6 +157,17 @@ def test_an_emptied_queue_keeps_no_objects(node: Node, how: str, counter_only: b
 # --- choosing and options (1.2, 1.3) -----------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("method", ["ProcessEvent", "GetStatQueuesForEvent"])
+def test_bad_options_are_refused_where_there_is_no_queue(node: Node, method: str) -> None:
+    for opts, text in (
+        ({"*stsProfileIDs": "Q"}, "cannot convert field: string to []string"),
+        ({"*stsProfileIgnoreFilters": "x"}, 'strconv.ParseBool: parsing "x": invalid syntax'),
+        ({"*stsProfileIDs": ["Q"]}, "NOT_FOUND"),
+        ({}, "NOT_FOUND"),
+    ):
+        assert error(node, f"StatSv1.{method}", ID="e", Event={"A": 1}, APIOpts=opts) == text
+
+
 def test_order_blocker_and_options(node: Node) -> None:
     queue(node, "A", Weight=10, FilterIDs=["*string:~*req.X:1"])
     queue(node, "B", Weight=20, FilterIDs=["*string:~*req.X:1"])

@@ -174,6 +174,17 @@ def test_exporters_that_are_named_are_missed(node: Node) -> None:
     assert hits(node, "T") == 2
 
 
+@pytest.mark.parametrize("method", ["ProcessEvent", "GetThresholdsForEvent"])
+def test_bad_options_are_refused_where_there_is_no_threshold(node: Node, method: str) -> None:
+    for opts, text in (
+        ({"*thdProfileIDs": "T"}, "cannot convert field: string to []string"),
+        ({"*thdProfileIgnoreFilters": "x"}, 'strconv.ParseBool: parsing "x": invalid syntax'),
+        ({"*thdProfileIDs": ["T"]}, "NOT_FOUND"),
+        ({}, "NOT_FOUND"),
+    ):
+        assert error(node, f"ThresholdSv1.{method}", ID="e", Event={"A": 1}, APIOpts=opts) == text
+
+
 @pytest.mark.parametrize(
     ("opts", "text"),
     [
