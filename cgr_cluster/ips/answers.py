@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from cgr_cluster.engine.codec import opened
 from cgr_cluster.events.instant import Instant
 from cgr_cluster.events.times import format_instant
 from cgr_cluster.filters.params import interval_json, list_json
-from cgr_cluster.ips.state import ProfileState
-from cgr_cluster.ips.types import IPPool, IPProfile
+from cgr_cluster.ips.state import Snapshot
+from cgr_cluster.ips.types import Allocation, IPPool, IPProfile
 from cgr_cluster.rating.answers import number
+from cgr_cluster.tariffs.slices import Slices
 
 Json = dict[str, Any]
 
@@ -50,14 +52,29 @@ def allocated_text(allocated: Json) -> str:
     return ":".join(allocated[name] for name in ("ProfileID", "PoolID", "Message", "Address"))
 
 
-def allocations_json(profile: IPProfile, state: ProfileState) -> Json:
-    held = list(state.all())
+SLICE_ALLOCATIONS = 500  # some milliseconds
+
+
+def allocations_in_slices(found: Snapshot) -> Slices[Json]:
+    """The allocations as the API shows them, in the order of their times."""
+    allocations: Json = {}
+    ending: list[str] = []
+    following = found.head.chain.first
+    while following:
+        one = opened(Allocation, found.allocations[following])
+        allocations[one.id] = {
+            "PoolID": one.pool_id,
+            "Address": one.address,
+            "Time": format_instant(Instant.of(one.time_ns)),
+        }
+        if one.expiry_ns:
+            ending.append(one.id)
+        following = one.after
+        if following and len(allocations) % SLICE_ALLOCATIONS == 0:
+            yield
     return {
-        "Tenant": profile.tenant,
-        "ID": profile.id,
-        "Allocations": {
-            one.id: {"PoolID": one.pool_id, "Address": one.address, "Time": format_instant(Instant.of(one.time_ns))}
-            for one in held
-        },
-        "TTLIndex": [one.id for one in held if one.expiry_ns] if state.head.had_ending else None,
+        "Tenant": found.profile.tenant,
+        "ID": found.profile.id,
+        "Allocations": allocations,
+        "TTLIndex": ending if found.head.had_ending else None,
     }

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from cgr_cluster.caches.changes import changed, spawn_changed
-from cgr_cluster.caches.items import note_state
 from cgr_cluster.engine.domain import Operation, Part, Steps, step
 from cgr_cluster.engine.owner import LEADER, object_owner
 from cgr_cluster.filters.lists import check_references
@@ -21,13 +20,14 @@ from cgr_cluster.filters.params import (
 from cgr_cluster.filters.profiles import remove_profile, store_profile
 from cgr_cluster.filters.reading import ids_page, profile_asked
 from cgr_cluster.ips import process
-from cgr_cluster.ips.answers import allocations_json, profile_json
-from cgr_cluster.ips.state import ProfileState
-from cgr_cluster.ips.steps import clear, forget
+from cgr_cluster.ips.answers import allocations_in_slices, profile_json
+from cgr_cluster.ips.state import Snapshot
+from cgr_cluster.ips.steps import clear, forget, note_read, snapshot
 from cgr_cluster.ips.types import IPS, IPPool, IPProfile, with_state
 from cgr_cluster.rpc.errors import ApiError, require, server_error
 from cgr_cluster.rpc.owners import ANY, EVENT, LEADER_RULE, shared_object
 from cgr_cluster.rpc.registry import Params, method, service
+from cgr_cluster.tariffs.slices import paced
 
 service("IPsV1", section="ips")
 service("APIerSv1")
@@ -149,10 +149,15 @@ def get_ip_allocation_for_event(op: Operation, params: EventParams) -> Steps[dic
 
 
 @method("IPsV1.GetIPAllocations", owner=shared_object())
-def get_ip_allocations(part: Part, params: TenantIDWithOpts) -> dict[str, Any]:
-    profile: IPProfile = profile_asked(part, IPS.name, params)
-    note_state(part, IPS.name, IPS.key(profile.tenant, profile.id))
-    return allocations_json(profile, ProfileState(part, profile.tenant, profile.id, profile.state_id))
+def get_ip_allocations(op: Operation, params: TenantIDWithOpts) -> Steps[dict[str, Any]]:
+    """Many allocations are written out over several turns."""
+    require(params, "ID")
+    tenant = op.tenant(params.Tenant)
+    owner = object_owner(tenant, params.ID)
+    found: Snapshot = yield snapshot.at(owner, tenant, params.ID)
+    shown = yield from paced(allocations_in_slices(found))
+    yield note_read.at(owner, tenant, params.ID)  # last: what has changed something logs its waits
+    return shown
 
 
 @method("IPsV1.ClearIPAllocations", owner=shared_object(), changes=True, when_full=True)

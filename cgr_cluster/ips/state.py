@@ -8,16 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import ip_address
+from typing import Any
+
+import msgspec
 
 from cgr_cluster.engine.domain import Part
 from cgr_cluster.events.values import quote_text
 from cgr_cluster.ips.blocks import Blocks
-from cgr_cluster.ips.types import DESCENDING, IPS, STRATEGIES, Allocation, Allocations, IPPool, Range, Taken
+from cgr_cluster.ips.types import DESCENDING, IPS, STRATEGIES, Allocation, Allocations, IPPool, IPProfile, Range, Taken
 from cgr_cluster.resources.chain import Links
 from cgr_cluster.rpc.errors import ApiError
 
 SWEPT_AT_ONCE = 200  # allocations that one step drops
 EXPIRE = "ips.expire"
+
+
+class Snapshot(msgspec.Struct, gc=False):
+    """The allocations of a profile at one moment, to be read on while they go their way. `allocations`: by their ids, as they
+    lie: packed ones are bytes."""
+
+    profile: IPProfile
+    head: Allocations
+    allocations: dict[str, Any]
 
 
 class ProfileState:
@@ -47,6 +59,9 @@ class ProfileState:
     def all(self) -> Iterator[Allocation]:
         """In the order of their times."""
         return self._links.follow(self.head.chain.first)
+
+    def snapshot(self, profile: IPProfile) -> Snapshot:
+        return Snapshot(profile, self.head, self._part.kept(Allocation, f"{self._state_id}:"))
 
     def free_in(self, pool: IPPool, of: Range) -> str:
         """An address of the pool that is free, "" without any. Raises ApiError for a strategy that is none."""

@@ -7,14 +7,15 @@ from typing import Any
 
 import msgspec
 
-from cgr_cluster.caches.items import note_event
+from cgr_cluster.caches.items import note_event, note_object, note_state
 from cgr_cluster.engine.domain import Operation, Part, Steps, step, task, timer
 from cgr_cluster.engine.owner import object_owner
-from cgr_cluster.ips.answers import allocated_json, allocations_json
+from cgr_cluster.ips.answers import allocated_json, allocations_in_slices
 from cgr_cluster.ips.matching import ip_settings
-from cgr_cluster.ips.state import EXPIRE, SWEPT_AT_ONCE, ProfileState, sweep
+from cgr_cluster.ips.state import EXPIRE, SWEPT_AT_ONCE, ProfileState, Snapshot, sweep
 from cgr_cluster.ips.types import IPS, Allocation, Allocations, CompiledProfile, IPPool, IPProfile
 from cgr_cluster.rpc.errors import ApiError, not_found
+from cgr_cluster.tariffs.slices import whole
 
 
 class Outcome(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -163,4 +164,17 @@ def expire(part: Part, tenant: str, profile_id: str, state_id: str, allocation_i
 def shown(part: Part, tenant: str, profile_id: str) -> dict[str, Any]:
     """The allocations as the API shows them. Raises `NOT_FOUND` for a profile that has gone."""
     compiled, state = _profile(part, tenant, profile_id)
-    return allocations_json(compiled.profile, state)
+    return whole(allocations_in_slices(state.snapshot(compiled.profile)))
+
+
+@step("ips.snapshot", reads=True)
+def snapshot(part: Part, tenant: str, profile_id: str) -> Snapshot:
+    """All allocations. Raises `NOT_FOUND` for a profile that has gone."""
+    compiled, state = _profile(part, tenant, profile_id)
+    return state.snapshot(compiled.profile)
+
+
+@step("ips.note_read")
+def note_read(part: Part, tenant: str, profile_id: str) -> None:
+    note_object(part, IPS.name, IPS.key(tenant, profile_id))
+    note_state(part, IPS.name, IPS.key(tenant, profile_id))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from cgr_cluster.engine.codec import opened
 from cgr_cluster.events.instant import Instant
 from cgr_cluster.events.times import format_instant
 from cgr_cluster.rating.answers import number
+from cgr_cluster.tariffs.slices import Slices
 from cgr_cluster.trends.types import Sample, TrendProfile
 
 
@@ -50,3 +53,23 @@ def metrics_json(sample: Sample) -> dict[str, Any]:
         }
         for metric_id, one in sample.metrics.items()
     }
+
+
+SLICE_SAMPLES = 250  # some milliseconds
+
+
+def samples_in_slices(
+    lying: Sequence[Any], since_ns: int | None, until_ns: int | None
+) -> Slices[tuple[list[str], dict[str, Any]]]:
+    """The times of the samples from `since_ns` up to before `until_ns`, and their metrics by these times."""
+    times: list[str] = []
+    metrics: dict[str, Any] = {}
+    for place, one in enumerate(lying):
+        if place and place % SLICE_SAMPLES == 0:
+            yield
+        sample = opened(Sample, one)
+        if (since_ns is None or sample.at_ns >= since_ns) and (until_ns is None or sample.at_ns < until_ns):
+            time = time_text(sample)
+            times.append(time)
+            metrics[time] = metrics_json(sample)
+    return times, metrics

@@ -15,9 +15,10 @@ from cgr_cluster.rpc.errors import not_found, require
 from cgr_cluster.rpc.owners import ANY, LEADER_RULE, shared_object
 from cgr_cluster.rpc.registry import Params, method, service
 from cgr_cluster.stats.queries import schedule_all, schedule_json
-from cgr_cluster.trends.answers import given, metrics_json, profile_json, time_text
-from cgr_cluster.trends.steps import TREND_QUERIES, forget, look_at, trend_of
-from cgr_cluster.trends.types import KIND, Sample, TrendProfile, trend_profile, with_state
+from cgr_cluster.tariffs.slices import paced
+from cgr_cluster.trends.answers import given, profile_json, samples_in_slices
+from cgr_cluster.trends.steps import TREND_QUERIES, Snapshot, forget, look_at, note_read, snapshot
+from cgr_cluster.trends.types import KIND, TrendProfile, trend_profile, with_state
 
 service("TrendSv1")
 service("APIerSv1")
@@ -145,35 +146,31 @@ def get_scheduled_trends(op: Operation, params: ScheduledParams) -> Steps[list[d
 
 
 @method("TrendSv1.GetTrend", owner=shared_object())
-def get_trend(part: Part, params: GetTrendParams) -> dict[str, Any]:
-    """Samples by index and time: start inclusive and end exclusive. Raises `NOT_FOUND` when none remains."""
+def get_trend(op: Operation, params: GetTrendParams) -> Steps[dict[str, Any]]:
+    """Samples by index and time: start inclusive and end exclusive. Many are written out over several turns. Raises
+    `NOT_FOUND` when none remains."""
     require(params, "ID")
-    tenant = part.tenant(params.Tenant)
-    profile = trend_profile(part.generation, tenant, params.ID)
-    if profile is None:
+    tenant = op.tenant(params.Tenant)
+    owner = object_owner(tenant, params.ID)
+    found: Snapshot | None = yield snapshot.at(owner, tenant, params.ID)
+    if found is None:
         raise not_found()
-    note_state(part, KIND, f"{tenant}:{params.ID}")
-    trend = trend_of(part, profile)
-    count = trend.end - trend.first
+    zone = str(op.generation.config("general").get("default_timezone", ""))
+    since = parse_time(params.RunTimeStart, op.now_ns, zone).ns if params.RunTimeStart else None
+    until = parse_time(params.RunTimeEnd, op.now_ns, zone).ns if params.RunTimeEnd else None
+    times, metrics = yield from paced(samples_in_slices(_samples_asked(found, params), since, until))
+    if not times:
+        raise not_found()
+    yield note_read.at(owner, tenant, params.ID)  # last: what has changed something logs its waits
+    return {"Tenant": tenant, "ID": params.ID, "RunTimes": times, "Metrics": metrics}
+
+
+def _samples_asked(found: Snapshot, params: GetTrendParams) -> list[Any]:
+    """Those of the asked indexes, as they lie."""
+    first, count = found.trend.first, found.trend.end - found.trend.first
     start = min(max(params.RunIndexStart, 0), count)
     end = params.RunIndexEnd if start <= params.RunIndexEnd <= count and params.RunIndexEnd else count
-    samples = [part.read(Sample, trend.key(trend.first + place)) for place in range(start, end)]
-    zone = str(part.generation.config("general").get("default_timezone", ""))
-    since = parse_time(params.RunTimeStart, part.now_ns, zone).ns if params.RunTimeStart else None
-    until = parse_time(params.RunTimeEnd, part.now_ns, zone).ns if params.RunTimeEnd else None
-    found = [
-        sample
-        for sample in samples
-        if sample is not None and (since is None or sample.at_ns >= since) and (until is None or sample.at_ns < until)
-    ]
-    if not found:
-        raise not_found()
-    return {
-        "Tenant": tenant,
-        "ID": params.ID,
-        "RunTimes": [time_text(sample) for sample in found],
-        "Metrics": {time_text(sample): metrics_json(sample) for sample in found},
-    }
+    return [found.samples[str(first + place)] for place in range(start, end)]
 
 
 @method("TrendSv1.GetTrendSummary", owner=shared_object())

@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import msgspec
+
+from cgr_cluster.caches.items import note_state
 from cgr_cluster.engine.domain import Operation, Part, Steps, step, task
 from cgr_cluster.engine.owner import object_owner
 from cgr_cluster.events.instant import ZERO
@@ -144,6 +147,29 @@ def look_at(part: Part, tenant: str, trend_id: str) -> dict[str, Any] | None:
         "Time": format_instant(ZERO) if last is None else time_text(last),
         "Metrics": {} if last is None else metrics_json(last),
     }
+
+
+class Snapshot(msgspec.Struct, gc=False):
+    """A trend at one moment, to be read on while it goes its way. `samples`: by their numbers, as they lie: packed ones are
+    bytes."""
+
+    trend: Trend
+    samples: dict[str, Any]
+
+
+@step("trends.snapshot", reads=True)
+def snapshot(part: Part, tenant: str, trend_id: str) -> Snapshot | None:
+    """All samples; None for an unknown trend."""
+    profile = trend_profile(part.generation, tenant, trend_id)
+    if profile is None:
+        return None
+    trend = trend_of(part, profile)
+    return Snapshot(trend, part.kept(Sample, trend.key("")))
+
+
+@step("trends.note_read")
+def note_read(part: Part, tenant: str, trend_id: str) -> None:
+    note_state(part, KIND, f"{tenant}:{trend_id}")
 
 
 def value_at(summary: dict[str, Any], parts: tuple[str, ...], view: View) -> Any:

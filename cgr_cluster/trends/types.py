@@ -96,7 +96,7 @@ class Trend(msgspec.Struct, array_like=True, gc=False):
     def draft(self) -> Trend:
         return Trend(self.state_id, self.first, self.end, dict(self.earlier))
 
-    def key(self, number: int) -> str:
+    def key(self, number: int | str) -> str:
         return f"{self.state_id}:{number}"
 
     def take(self, sample: Sample) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from cgr_cluster.config import settings
 from cgr_cluster.engine.owner import account_owner, object_owner
+from cgr_cluster.ips import answers
 from cgr_cluster.node.node import Node
 from cgr_cluster.services import load
 
@@ -430,3 +432,28 @@ def test_forced_ends_give_the_address_back(node: Node) -> None:
     assert list(held(node, "I")) == ["c0"]
     ok(node, "SessionSv1.ForceDisconnect", Filters=["*string:~*req.OriginID:c0"])
     assert held(node, "I") == {}
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_allocations_in_pieces_are_the_allocations_as_they_were(workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ones that end by themselves and ones that do not; what others do meanwhile does not show, and does not wait."""
+    node = switched_on(workers, ip_ranges=True)
+    profile(node, "P", pool("p", "10.0.0.0/24"))
+    for number in range(11):
+        allocate(node, f"a{number}", **{"*ipTTL": "1h" if number % 3 else "-1"})
+    expected = ok(node, "IPsV1.GetIPAllocations", ID="P")
+    assert len(expected["Allocations"]) == 11
+    assert 0 < len(expected["TTLIndex"]) < 11
+    for allocations in (1, 2, 3, 50):
+        monkeypatch.setattr(answers, "SLICE_ALLOCATIONS", allocations)
+        reborn = Node(workers, node.config, disk=dict(node.disk))  # everything is packed
+        for one in (node, reborn):
+            assert json.dumps(ok(one, "IPsV1.GetIPAllocations", ID="P")) == json.dumps(expected)
+    monkeypatch.setattr(answers, "SLICE_ALLOCATIONS", 1)
+    asked = node.send("IPsV1.GetIPAllocations", {"ID": "P"})
+    other = node.send("IPsV1.ReleaseIP", call("a4"))
+    while other not in node._answers:
+        node._step() or node.advance(1)
+    assert asked not in node._answers
+    assert node.wait(asked)["result"] == expected
+    assert "a4" not in held(node, "P")

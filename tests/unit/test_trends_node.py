@@ -13,6 +13,7 @@ from cgr_cluster.engine.codec import pack
 from cgr_cluster.engine.owner import LEADER
 from cgr_cluster.node.node import Node
 from cgr_cluster.stats.queries import node_started
+from cgr_cluster.trends import answers
 from tests.conformance.inprocess import ROOT
 
 S = 10**9
@@ -326,3 +327,24 @@ def test_a_folder_that_is_loaded_again_keeps_samples_and_its_removal_ends_them(n
     assert not [
         key for _, key in node.disk if key.startswith(("trend/", "trend_sample/", "ranking/", "scheduled_query/"))
     ]
+
+
+def test_a_trend_in_pieces_is_the_trend_as_it_was(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes meanwhile does not show, and does not wait."""
+    queue(node)
+    trend(node, QueueLength=5)
+    after_costs(node, *range(1, 8))
+    expected = ok(node, "TrendSv1.GetTrend", ID="T")
+    assert len(expected["RunTimes"]) == 6
+    for samples in (1, 2, 3, 50):
+        monkeypatch.setattr(answers, "SLICE_SAMPLES", samples)
+        reborn = Node(len(node.workers), disk=dict(node.disk))  # everything is packed
+        for one in (node, reborn):
+            assert ok(one, "TrendSv1.GetTrend", ID="T") == expected
+    monkeypatch.setattr(answers, "SLICE_SAMPLES", 1)
+    asked = node.send("TrendSv1.GetTrend", {"ID": "T"})
+    other = node.send("APIerSv1.RemoveTrendProfile", {"ID": "T"})
+    while other not in node._answers:
+        node._step() or node.advance(1)
+    assert node.wait(asked)["result"] == expected
+    assert error(node, "TrendSv1.GetTrend", ID="T") == "NOT_FOUND"
