@@ -9,6 +9,7 @@ import pytest
 
 from cgr_cluster.caches.partitions import PARTITIONS
 from cgr_cluster.node.node import Node
+from tests.calls import error, ok
 
 S = 10**9
 ZERO = "0001-01-01T00:00:00Z"
@@ -18,18 +19,6 @@ PROFILES, QUEUES, THRESHOLDS = "*statqueue_profiles", "*statqueues", "*threshold
 @pytest.fixture(params=[1, 3], ids=["one worker", "three workers"])
 def node(request: pytest.FixtureRequest) -> Iterator[Node]:
     yield Node(request.param)
-
-
-def ok(node: Node, method: str, **params: Any) -> Any:
-    answer = node.call(method, params)
-    assert answer["error"] is None, (method, answer)
-    return answer["result"]
-
-
-def error(node: Node, method: str, **params: Any) -> str:
-    answer = node.call(method, params)
-    assert answer["result"] is None, (method, answer)
-    return str(answer["error"])
 
 
 def queue(node: Node, name: str, **more: Any) -> None:

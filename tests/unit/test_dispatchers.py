@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from cgr_cluster.node.node import Node
+from tests.calls import error, ok
 
 S = 10**9
 
@@ -16,18 +16,6 @@ S = 10**9
 @pytest.fixture(params=[1, 3], ids=["one worker", "three workers"])
 def node(request: pytest.FixtureRequest) -> Iterator[Node]:
     yield Node(request.param)
-
-
-def ok(node: Node, method: str, **params: Any) -> Any:
-    answer = node.call(method, params)
-    assert answer["error"] is None, (method, answer)
-    return answer["result"]
-
-
-def error(node: Node, method: str, **params: Any) -> str:
-    answer = node.call(method, params)
-    assert answer["result"] is None, (method, answer)
-    return str(answer["error"])
 
 
 PROFILE = {

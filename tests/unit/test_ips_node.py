@@ -14,6 +14,7 @@ from cgr_cluster.engine.owner import account_owner, object_owner
 from cgr_cluster.ips import answers
 from cgr_cluster.node.node import Node
 from cgr_cluster.services import load
+from tests.calls import error, ok
 
 TENANT = "cgrates.org"
 S = 10**9
@@ -31,18 +32,6 @@ def switched_on(workers: int, **cluster: Any) -> Node:
     config["sessions"] = {**config["sessions"], "ips_conns": ["*internal"]}
     config["cluster"] = cluster
     return Node(workers, config)
-
-
-def ok(node: Node, method: str, **params: Any) -> Any:
-    answer = node.call(method, params)
-    assert answer["error"] is None, (method, answer)
-    return answer["result"]
-
-
-def error(node: Node, method: str, **params: Any) -> str:
-    answer = node.call(method, params)
-    assert answer["result"] is None, (method, answer)
-    return str(answer["error"])
 
 
 def pool(name: str, cidr: str, **more: Any) -> dict[str, Any]:

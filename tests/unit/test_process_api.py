@@ -6,13 +6,13 @@ import pstats
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from cgr_cluster.config import settings
 from cgr_cluster.node import profiling
 from cgr_cluster.node.node import Node
+from tests.calls import error, ok
 
 S = 10**9
 
@@ -23,18 +23,6 @@ def node(request: pytest.FixtureRequest) -> Iterator[Node]:
     yield Node(request.param)
     profiling.stop_cpu()
     profiling.stop_memory()
-
-
-def ok(node: Node, method: str, **params: Any) -> Any:
-    answer = node.call(method, params)
-    assert answer["error"] is None, (method, answer)
-    return answer["result"]
-
-
-def error(node: Node, method: str, **params: Any) -> str:
-    answer = node.call(method, params)
-    assert answer["result"] is None, (method, answer)
-    return str(answer["error"])
 
 
 @pytest.mark.parametrize(("kind", "text"), [("CPU", "CPU"), ("Memory", "memory")])

@@ -11,14 +11,9 @@ import pytest
 from cgr_cluster.node.node import Node
 from cgr_cluster.node.outside_platform import node_processes
 from cgr_cluster.prometheus.text import Page
+from tests.calls import ok
 
 TENANT = "cgrates.org"
-
-
-def ok(node: Node, method: str, **params: Any) -> Any:
-    answer = node.call(method, params)
-    assert answer["error"] is None, (method, answer)
-    return answer["result"]
 
 
 def page(node: Node, **section: Any) -> dict[str, float]:

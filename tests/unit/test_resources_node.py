@@ -12,6 +12,7 @@ import pytest
 from cgr_cluster.engine.owner import account_owner, tenant_owner
 from cgr_cluster.node.node import Node
 from cgr_cluster.resources import answers
+from tests.calls import error, ok
 from tests.conformance.inprocess import ROOT
 
 TENANT = "cgrates.org"
@@ -22,18 +23,6 @@ ZERO = "0001-01-01T00:00:00Z"
 @pytest.fixture(params=[1, 3], ids=["one worker", "three workers"])
 def node(request: pytest.FixtureRequest) -> Iterator[Node]:
     yield Node(request.param)
-
-
-def ok(node: Node, method: str, **params: Any) -> Any:
-    answer = node.call(method, params)
-    assert answer["error"] is None, (method, answer)
-    return answer["result"]
-
-
-def error(node: Node, method: str, **params: Any) -> str:
-    answer = node.call(method, params)
-    assert answer["result"] is None, (method, answer)
-    return str(answer["error"])
 
 
 def profile(node: Node, name: str, *filters: str, **more: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cgr_cluster.node.node import Node
+from tests.calls import error, ok
 from tests.conformance.inprocess import ROOT
 
 S = 10**9
@@ -26,18 +27,6 @@ def priced(node: Node) -> Node:
     ok(node, "APIerSv1.LoadTariffPlanFromFolder", FolderPath=str(ROOT / "tariffplans" / "filters_routes"))
     node.advance(S)  # the carriers' accounts get their bundles by tasks
     return node
-
-
-def ok(node: Node, method: str, **params: Any) -> Any:
-    answer = node.call(method, params)
-    assert answer["error"] is None, (method, answer)
-    return answer["result"]
-
-
-def error(node: Node, method: str, **params: Any) -> str:
-    answer = node.call(method, params)
-    assert answer["result"] is None, (method, answer)
-    return str(answer["error"])
 
 
 def profile(node: Node, *routes: dict[str, Any], name: str = "RP", **more: Any) -> None:

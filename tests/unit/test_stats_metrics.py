@@ -10,6 +10,7 @@ from cgr_cluster.events.durations import Duration
 from cgr_cluster.events.instant import ZERO, Instant
 from cgr_cluster.node.node import Node
 from cgr_cluster.stats.metrics import BASES, rounded, rounded_ns
+from tests.calls import ok
 
 S = 10**9
 NA = "N/A"
@@ -18,12 +19,6 @@ NA = "N/A"
 @pytest.fixture(scope="module")
 def node() -> Node:
     return Node(1)
-
-
-def ok(node: Node, method: str, **params: Any) -> Any:
-    answer = node.call(method, params)
-    assert answer["error"] is None, (method, answer)
-    return answer["result"]
 
 
 def measured(node: Node, metric: str, *events: dict[str, Any], **profile: Any) -> tuple[str, float]:

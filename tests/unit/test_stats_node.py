@@ -14,6 +14,7 @@ from cgr_cluster.config import settings
 from cgr_cluster.node.node import Node
 from cgr_cluster.stats import answers
 from cgr_cluster.stats.types import StatEntry, StatItem, StatValue
+from tests.calls import error, ok
 from tests.simulation.crashing import of_kind
 
 TENANT = "cgrates.org"
@@ -24,18 +25,6 @@ _ids = itertools.count(1)
 @pytest.fixture(params=[1, 3], ids=["one worker", "three workers"])
 def node(request: pytest.FixtureRequest) -> Iterator[Node]:
     yield Node(request.param)
-
-
-def ok(node: Node, method: str, **params: Any) -> Any:
-    answer = node.call(method, params)
-    assert answer["error"] is None, (method, answer)
-    return answer["result"]
-
-
-def error(node: Node, method: str, **params: Any) -> str:
-    answer = node.call(method, params)
-    assert answer["result"] is None, (method, answer)
-    return str(answer["error"])
 
 
 def queue(node: Node, name: str, *metrics: str, **more: Any) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from cgr_cluster.engine.owner import account_owner, object_owner
 from cgr_cluster.node.node import Node
+from tests.calls import error, ok
 from tests.conformance.inprocess import ROOT
 
 TENANT = "cgrates.org"
@@ -20,18 +21,6 @@ S = 10**9
 @pytest.fixture(params=[1, 3], ids=["one worker", "three workers"])
 def node(request: pytest.FixtureRequest) -> Iterator[Node]:
     yield Node(request.param)
-
-
-def ok(node: Node, method: str, **params: Any) -> Any:
-    answer = node.call(method, params)
-    assert answer["error"] is None, (method, answer)
-    return answer["result"]
-
-
-def error(node: Node, method: str, **params: Any) -> str:
-    answer = node.call(method, params)
-    assert answer["result"] is None, (method, answer)
-    return str(answer["error"])
 
 
 def threshold(node: Node, name: str, *filters: str, **more: Any) -> None:

@@ -14,6 +14,7 @@ from cgr_cluster.engine.owner import LEADER
 from cgr_cluster.node.node import Node
 from cgr_cluster.stats.queries import node_started
 from cgr_cluster.trends import answers
+from tests.calls import error, ok
 from tests.conformance.inprocess import ROOT
 
 S = 10**9
@@ -23,18 +24,6 @@ ZERO = "0001-01-01T00:00:00Z"
 @pytest.fixture(params=[1, 3], ids=["one worker", "three workers"])
 def node(request: pytest.FixtureRequest) -> Iterator[Node]:
     yield Node(request.param)
-
-
-def ok(node: Node, method: str, **params: Any) -> Any:
-    answer = node.call(method, params)
-    assert answer["error"] is None, (method, answer)
-    return answer["result"]
-
-
-def error(node: Node, method: str, **params: Any) -> str:
-    answer = node.call(method, params)
-    assert answer["result"] is None, (method, answer)
-    return str(answer["error"])
 
 
 def queue(node: Node, name: str = "Q", *metrics: str) -> None:
