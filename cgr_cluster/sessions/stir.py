@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from cgr_cluster.events.json_syntax import json_error
 from cgr_cluster.events.nesting import read_json
 from cgr_cluster.events.values import duration_of
 from cgr_cluster.rpc.errors import ApiError
@@ -67,10 +68,11 @@ def _bytes(text: str) -> bytes:
 
 
 def _decoded(text: str) -> dict[str, Any]:
+    json = _bytes(text).decode(errors="replace")
     try:
-        found = read_json(_bytes(text))
+        found = read_json(json)
     except ValueError as error:
-        raise stir_error(str(error)) from None
+        raise stir_error(json_error(json) or str(error)) from None
     if not isinstance(found, dict):
         raise stir_error("wrong header format")
     return found
@@ -114,10 +116,14 @@ def check_payload(identity: Identity, expected: Expected, now_ns: int) -> None:
     elif originator.get("tn", "") != expected.originator_tn:
         raise stir_error("wrong originatorTn")
     if expected.destination_uri:
-        if expected.destination_uri not in (destination.get("uri") or []):
+        if expected.destination_uri not in _texts(destination.get("uri")):
             raise stir_error("wrong destinationURI")
-    elif expected.destination_tn not in (destination.get("tn") or []):
+    elif expected.destination_tn not in _texts(destination.get("tn")):
         raise stir_error("wrong destinationTn")
+
+
+def _texts(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def make(payload: dict[str, Any], public_key_path: str, private_pem: bytes) -> str:

@@ -97,6 +97,20 @@ def test_what_is_wrong_is_said(identity: str, expected: dict[str, Any], error: s
     assert raised.value.text == f"*stir_authenticate: {error}"
 
 
+@pytest.mark.parametrize("numbers", [5, "1002", {"1002": 1}, None])
+def test_numbers_that_are_no_list_are_none(numbers: Any) -> None:
+    identity = stir.make({**PAYLOAD, "dest": {"tn": numbers}}, "/key.pem", PRIVATE)
+    with pytest.raises(ApiError, match="wrong destinationTn"):
+        check(identity)
+
+
+def test_a_payload_that_is_no_json_is_an_error_in_the_words_of_the_api() -> None:
+    header, _, rest = GOOD.split(".", 2)
+    with pytest.raises(ApiError) as raised:
+        stir.parse(f"{header}.e30x.{rest}")  # {}1
+    assert raised.value.text == "*stir_authenticate: invalid character '1' after top-level value"
+
+
 def test_a_forged_payload_is_refused() -> None:
     head, _, rest = GOOD.partition(".")
     other = stir.make({**PAYLOAD, "attest": "B"}, "/key.pem", PRIVATE).split(".")[1]
