@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from cgr_cluster.rpc.errors import ApiError
 
+MAX_WIDTH = 1 << 20  # bytes; a field filled up to more would take the memory of its process
+
 _STRIP: dict[str, Callable[[bytes, int], bytes]] = {
     "*right": lambda data, width: data[:width],
     "*xright": lambda data, width: data[: width - 1] + b"x",
@@ -28,6 +30,8 @@ def fitted(text: str, width: int, strip: str, padding: str, mandatory: bool, tag
         raise ApiError(f"Empty source value for fieldID: <{tag}>")
     if width <= 0:
         return text
+    if width > MAX_WIDTH:
+        raise ApiError(f"width {width} is more than {MAX_WIDTH}, fieldID: <{tag}>")
     data = text.encode()
     if len(data) == width:
         return text

@@ -37,6 +37,8 @@ REFUSED = [
     ("[sessions]\nsession_ttl_usage = 5", "sessions.session_ttl_usage = 5 is no duration; "),
     ("[sessions.default_usage]\n'*voice' = 'long'", "sessions.default_usage.*voice = 'long' is no duration; "),
     ("[sessions]\nalterable_fields = [1]", "sessions.alterable_fields has 1; a list of texts is accepted"),
+    ("[cdrs]\nonline_cdr_exports = [5]", "cdrs.online_cdr_exports has 5; a list of texts is accepted"),
+    ("[ers]\nsessions_conns = [[]]", "ers.sessions_conns has []; a list of texts is accepted"),
     ("[rals]\nmax_computed_usage = 5", "rals.max_computed_usage = 5 is a number; a table is accepted"),
     ("[cluster]\nworkers = 257", "cluster.workers = 257; a whole number, 0 to 256, is accepted"),
     ("[cluster]\nfold_interval = '0'", "cluster.fold_interval = '0'; more than 0 is needed"),
