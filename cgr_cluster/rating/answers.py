@@ -48,8 +48,8 @@ def units(grains: int) -> int | float:
 
 
 def number(value: float) -> int | float:
-    """A double as it came from the tariff, whole ones as integers."""
-    return int(value) if value == int(value) else value
+    """A double as JSON shows it: whole ones without fraction, but those that are written with an exponent (01 §5)."""
+    return int(value) if abs(value) < 1e21 and value == int(value) else value
 
 
 # --- CallCost ------------------------------------------------------------------------------------------------------

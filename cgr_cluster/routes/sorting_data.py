@@ -130,7 +130,7 @@ def _metrics(facts: Facts, route: Route) -> dict[str, Number]:
 
 
 def _average(values: list[Number]) -> Number:
-    return values[0] if len(values) == 1 else number(sum(values) / len(values))
+    return number(values[0] if len(values) == 1 else sum(values) / len(values))
 
 
 def _load(facts: Facts, route: Route) -> float:

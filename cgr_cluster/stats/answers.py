@@ -103,26 +103,28 @@ class _Shown:
         self._holders: dict[str, list[bytes]] = {value: [] for value in values}
         self.events = Joined()
 
-    def add(self, number: int, entries: dict[str, StatEntry]) -> None:
+    def add(self, place: int, entries: dict[str, StatEntry]) -> None:
         shape = self._shape
         if shape == VALUES:
-            held = {event_id: entry.values[number] for event_id, entry in entries.items() if number in entry.values}
+            held = {event_id: entry.values[place] for event_id, entry in entries.items() if place in entry.values}
             for event_id, values in held.items():
                 member = encode_result(event_id) + b":{}"
                 for value in values:
                     self._holders.setdefault(value, []).append(member)
             self.events.add(held)
         elif shape in (HIGHEST, LOWEST):
-            self.events.add({one: entry.numbers[number] for one, entry in entries.items() if number in entry.numbers})
+            self.events.add(
+                {one: number(entry.numbers[place]) for one, entry in entries.items() if place in entry.numbers}
+            )
         elif shape == ONCE:
-            self.events.add({one: {} for one, entry in entries.items() if number in entry.numbers})
+            self.events.add({one: {} for one, entry in entries.items() if place in entry.numbers})
         else:
             mean = "Duration" if shape == DURATIONS else "Stat"
             self.events.add(
                 {
-                    event_id: {mean: entry.means[number][0], "CompressFactor": entry.means[number][1]}
+                    event_id: {mean: number(entry.means[place][0]), "CompressFactor": entry.means[place][1]}
                     for event_id, entry in entries.items()
-                    if number in entry.means
+                    if place in entry.means
                 }
             )
 
@@ -135,9 +137,9 @@ def _metric_json(profile: StatQueueProfile, metric: Metric, state: MetricState, 
     if state.shape == VALUES:
         out["FieldValues"] = shown.field_values()
     elif state.shape in (HIGHEST, LOWEST):
-        out[state.shape.capitalize()] = state.total
+        out[state.shape.capitalize()] = number(state.total)
     elif state.shape != ONCE:
-        out["Answered" if state.shape == ANSWERED else "Sum"] = state.total
+        out["Answered" if state.shape == ANSWERED else "Sum"] = number(state.total)
     out["Events"] = shown.events.object()
     return out | _definition(metric)
 

@@ -20,6 +20,7 @@ from cgr_cluster.filters.params import (
 )
 from cgr_cluster.filters.profiles import remove_profile, store_profile
 from cgr_cluster.filters.reading import ids_page, profile_asked
+from cgr_cluster.rating.answers import number
 from cgr_cluster.rpc.errors import ApiError, not_found, require, server_error
 from cgr_cluster.rpc.owners import ANY, EVENT, LEADER_RULE, shared_object
 from cgr_cluster.rpc.registry import Params, method, service
@@ -161,7 +162,7 @@ def get_queue_string_metrics(part: Part, params: TenantIDWithOpts) -> dict[str, 
 
 @method("StatSv1.GetQueueFloatMetrics", owner=shared_object())
 def get_queue_float_metrics(part: Part, params: TenantIDWithOpts) -> dict[str, Number]:
-    return {metric_id: -1 if value is None else value for metric_id, value in _values(part, params).items()}
+    return {metric_id: -1 if value is None else number(value) for metric_id, value in _values(part, params).items()}
 
 
 @method("StatSv1.GetStatQueue", owner=shared_object())

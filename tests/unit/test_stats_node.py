@@ -219,6 +219,21 @@ def test_metric_filters_and_values_that_cannot_be_had(node: Node) -> None:
     assert len(items(node, "Q") or []) == 2
 
 
+def test_whole_numbers_are_written_without_fraction(node: Node) -> None:
+    metrics = [{"MetricID": name} for name in ("*tcc", "*acc", "*highest#~*req.Cost", "*lowest#~*req.None")]
+    ok(node, "APIerSv1.SetStatQueueProfile", ID="Q", Metrics=metrics, ThresholdIDs=["*none"])
+    assert event(node, {"*stsProfileIDs": ["Q"]}, Cost=5) == ["Q"]
+    assert '"*tcc": 5,' in json.dumps(ok(node, "StatSv1.GetQueueFloatMetrics", ID="Q"))
+    shown = json.dumps(ok(node, "StatSv1.GetStatQueue", ID="Q")["SQMetrics"])
+    assert '"Sum": 5,' in shown and '"Stat": 5,' in shown and '"Highest": 5,' in shown
+    assert '"Lowest": 1.7976931348623157e+308' in shown
+    assert "5.0" not in shown
+    routes = [{"ID": "gw", "StatIDs": ["Q"]}]
+    ok(node, "APIerSv1.SetRouteProfile", ID="R", Sorting="*qos", SortingParameters=["*pdd"], Routes=routes)
+    found = json.dumps(ok(node, "RouteSv1.GetRoutes", ID="e", Event={"A": 1}))
+    assert '"*tcc": 5,' in found and '"*pdd": 1.7976931348623157e+308' in found and "5.0" not in found
+
+
 def test_filters_read_metrics(node: Node) -> None:
     queue(node, "Q", "*acd", "*tcc", FilterIDs=["*string:~*req.To:Q"])
     for name, rule in (("LONG", "*gte:~*stats.Q.*acd:1m"), ("NONE", "*eq:~*stats.Q.*tcc:-1"), ("GONE", "*gt:~*stats.X.*tcc:-5"),
