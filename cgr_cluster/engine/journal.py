@@ -20,6 +20,8 @@ from hashlib import blake2b
 from typing import Any
 
 from cgr_cluster.engine.codec import pack, unpack
+from cgr_cluster.engine.owner import Owner
+from cgr_cluster.engine.placement import owner_text
 from cgr_cluster.engine.records import Journaled
 from cgr_cluster.rpc.errors import ApiError
 
@@ -27,7 +29,10 @@ _DIGEST_BYTES = 8
 
 Outcome = tuple[Any, "ApiError | None"]
 NOTHING: Outcome = (None, None)  # of a command that is done and has no result
-Noted = tuple[int, str, str, Any, Any, "str | None", bool]  # number, step, owner, arguments, result, error, done
+Noted = tuple[
+    int, str, "Owner | str", Any, Any, "str | None", bool
+]  # number, step, owner, arguments, result, error, done
+_NONE: frozenset[int] = frozenset()
 
 
 def digest(args: Any) -> bytes:
@@ -45,7 +50,7 @@ class Journal:
     def __init__(self, run: int = 0, known: list[Journaled] | None = None) -> None:
         self.run = run
         self.known = {} if known is None else {entry.number: entry for entry in known}  # not asked for yet
-        self._taken = frozenset(self.known)  # numbers
+        self._taken = frozenset(self.known) if known else _NONE  # numbers
         self._last = 0  # number
         self._done: list[Noted | Journaled] = []
         self._packed = 0  # so many of them are Journaled
@@ -63,8 +68,9 @@ class Journal:
         if number not in self._sent:
             self._sent[number] = number, step, owner, args, None, None, False
 
-    def note(self, number: int, step: str, owner: str, args: Any, result: Any, error: str | None) -> None:
-        """A step has been done. `args`: as for `digest`."""
+    def note(self, number: int, step: str, owner: Owner | str, args: Any, result: Any, error: str | None) -> None:
+        """A step has been done. `args`: as for `digest`. What of it is wanted as text is made so when an intent is logged:
+        most operations end without one."""
         if self._sent:
             self._sent.pop(number, None)
         self._done.append((number, step, owner, args, result, error, True))
@@ -120,4 +126,5 @@ def _journaled(noted: Noted | Journaled) -> Journaled:
     if not isinstance(noted, tuple):
         return noted
     number, step, owner, args, result, error, done = noted
-    return Journaled(number, step, pack(result) if done and error is None else b"", error, owner, digest(args), done)
+    whose = owner if isinstance(owner, str) else owner_text(owner)
+    return Journaled(number, step, pack(result) if done and error is None else b"", error, whose, digest(args), done)

@@ -10,7 +10,6 @@ from cgr_cluster.engine.journal import Journal
 from cgr_cluster.engine.messages import StepRequest
 from cgr_cluster.engine.owner import Owner
 from cgr_cluster.engine.part import uuid_of_request
-from cgr_cluster.engine.placement import owner_text
 from cgr_cluster.engine.records import Intent
 from cgr_cluster.engine.shard import Shard
 from cgr_cluster.rpc.errors import ApiError
@@ -106,7 +105,7 @@ class Running:
         """Take the outcome of a step that was sent into the journal: its packed result (of type `kind`) or the text of its
         error. Answers it."""
         result = unpack(kind, packed) if error is None else None
-        self.journal.note(sent.number, sent.step, owner_text(Owner(*sent.owner)), sent.args, result, error)
+        self.journal.note(sent.number, sent.step, Owner(*sent.owner), sent.args, result, error)
         return result, None if error is None else ApiError(error)
 
     def intent(self) -> Intent:

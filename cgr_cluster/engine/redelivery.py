@@ -36,7 +36,10 @@ class Kept:
         self._answers.append((at_ns + DONE_KEPT_NS, shard, key))
         balancer, colon, sequence = key.rpartition(":")
         if colon and sequence.isdigit():
-            self._by_balancer.setdefault(balancer, deque()).append((int(sequence), shard, key))
+            kept = self._by_balancer.get(balancer)
+            if kept is None:
+                kept = self._by_balancer[balancer] = deque()
+            kept.append((int(sequence), shard, key))
 
     def forget(self, shard: Shard, key: str) -> None:
         """Nobody asks for this step result again."""

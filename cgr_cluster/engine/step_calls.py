@@ -137,11 +137,11 @@ class StepCalls:
         try:
             result = step.function(part, *call.args)
         except ApiError as error:
-            operation.journal.note(number, step.name, owner_text(owner), call.args, None, error.text)
+            operation.journal.note(number, step.name, owner, call.args, None, error.text)
             return None, error
         if engine.keep(part, shard):
             operation.dirty = True
-        operation.journal.note(number, step.name, owner_text(owner), call.args, result, None)
+        operation.journal.note(number, step.name, owner, call.args, result, None)
         if engine.references.generation is not before:
             operation.generation = engine.generation
             reached = engine.generation.number
@@ -165,7 +165,7 @@ class StepCalls:
         operation.remote.append((place, number))
         operation.delivering.append((place, number))  # it may have left some behind; asking costs nothing
         result = None if memo.error is not None else unpack(call.step.result_type, memo.result)
-        operation.journal.note(number, call.step.name, owner_text(call.owner), call.args, result, memo.error)
+        operation.journal.note(number, call.step.name, call.owner, call.args, result, memo.error)
         return result, None if memo.error is None else ApiError(memo.error)
 
     def _do_now(self, operation: Running, call: Call, number: int) -> None:
@@ -190,9 +190,9 @@ class StepCalls:
         try:
             result = command.step.function(part, *command.args)
         except ApiError as error:
-            operation.journal.note(number, name, owner_text(owner), command.args, None, error.text)
+            operation.journal.note(number, name, owner, command.args, None, error.text)
             return None, error
-        operation.journal.note(number, name, owner_text(owner), command.args, result, None)
+        operation.journal.note(number, name, owner, command.args, result, None)
         return result, None
 
     def send(self, operation: Running, call: Call, number: int, shard_number: int, worker: int) -> Outcome | None:

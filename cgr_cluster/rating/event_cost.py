@@ -8,7 +8,7 @@ seven hex digits, counted up within a table: the same pieces in the same order g
 from __future__ import annotations
 
 from math import gcd
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from cgr_cluster.rating.rounding import NANO, amount_of, rounded_steps
 from cgr_cluster.rating.types import (
@@ -108,19 +108,30 @@ class Builder:
             for present, value in table.items():
                 if value is content or value == content:
                     return str(present)
-            number = _FIRST_KEY[table_name] + len(table)
-            key = f"{number:07x}"
-            while key in table:
-                number += 1
-                key = f"{number:07x}"
-        if self._fresh is None:
-            self._fresh = set()
-        if table_name not in self._fresh:
-            self._fresh.add(table_name)
-            table = dict(table)  # others share it
-            setattr(self._made, table_name, table)
-        table[key] = content
+            return self._added(table_name, table, content)
+        self._own(table_name, table)[key] = content
         return key
+
+    def _added(self, table_name: str, table: dict[str, Any], content: object) -> str:
+        """The key of a content that the table does not have."""
+        number = _FIRST_KEY[table_name] + len(table)
+        key = f"{number:07x}"
+        while key in table:
+            number += 1
+            key = f"{number:07x}"
+        self._own(table_name, table)[key] = content
+        return key
+
+    def _own(self, table_name: str, table: dict[str, Any]) -> dict[str, Any]:
+        """The table as it may be written to: others share it until then."""
+        fresh = self._fresh
+        if fresh is None:
+            fresh = self._fresh = set()
+        if table_name not in fresh:
+            fresh.add(table_name)
+            table = dict(table)
+            setattr(self._made, table_name, table)
+        return table
 
     # --- from spans ----------------------------------------------------------------------------------------------
 
@@ -268,7 +279,9 @@ class Builder:
                 and entry.balance_factor == 1.0
             ):
                 return key
-        return self.put("accounting", BalanceCharge(account_id, balance_uuid, "", cost_nano, True))
+        return self._added(
+            "accounting", self._made.accounting, BalanceCharge(account_id, balance_uuid, "", cost_nano, True)
+        )
 
     # --- from another EventCost ----------------------------------------------------------------------------------
 
