@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """CPU per request of a whole node, all its processes together, beside the goals of the design's table.
 
-    .venv/bin/python bench/requests.py [--requests N] [--rounds R] [--workers W] [--port-base P] [--compiled] [--json]
+    .venv/bin/python bench/requests.py [--requests N] [--rounds R] [--workers W] [--port-base P] [--compiled] [--by-process] [--json]
 
 It starts a throw-away node with durable commits, loads the demo plan, and sends each kind of request pipelined over 8
 connections, then one at a time. Figures are medians over the rounds. The load generator's own CPU is not in them; its
@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from statistics import median
@@ -78,8 +79,14 @@ class Node:
 
     def cpu_ns(self) -> int:
         """CPU that all its processes have used, threads included."""
-        parent = psutil.Process(self.process.pid)
-        return sum(_cpu_ns(child.pid) for child in (parent, *parent.children(recursive=True)))
+        return self.cpu_ns_by_process().total()
+
+    def cpu_ns_by_process(self) -> Counter[str]:
+        """The same by the processes' names."""
+        parent, found = psutil.Process(self.process.pid), Counter[str]()
+        for child in (parent, *parent.children(recursive=True)):
+            found[child.name()] += _cpu_ns(child.pid)
+        return found
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
@@ -148,6 +155,13 @@ async def send_all(connections: Connections, requests: list[bytes], in_flight: i
     return time.perf_counter() - begin, errors
 
 
+def _medians(rounds: list[dict[str, float]]) -> dict[str, float]:
+    """CPU µs by process, those that have used any."""
+    names = sorted({name for spent in rounds for name in spent})
+    found = {name: round(median(spent.get(name, 0.0) for spent in rounds), 1) for name in names}
+    return {name: us for name, us in found.items() if us}
+
+
 async def connected(port: int, count: int) -> Connections:
     end = time.monotonic() + START_S
     while True:
@@ -163,7 +177,9 @@ async def connected(port: int, count: int) -> Connections:
 
 async def measure(node: Node, port: int, requests: int, rounds: int) -> dict[str, Any]:
     connections = await connected(port, CONNECTIONS)
-    found: dict[str, Any] = {kind.name: {"goal_us": kind.goal_us, "us": [], "per_s": [], "errors": 0} for kind in KINDS}
+    found: dict[str, Any] = {
+        kind.name: {"goal_us": kind.goal_us, "us": [], "by": [], "per_s": [], "errors": 0} for kind in KINDS
+    }
     found["waiting"] = []
     try:
         await setup.prepare(connections, [Account(number) for number in range(1000)])
@@ -171,10 +187,13 @@ async def measure(node: Node, port: int, requests: int, rounds: int) -> dict[str
         for number in range(rounds):
             for kind in KINDS:
                 load = list(heads(kind, f"{time.time_ns()}" if kind is KINDS[0] else f"r{number}", requests))
-                before = node.cpu_ns()
+                before = node.cpu_ns_by_process()
                 seconds, errors = await send_all(connections, load, IN_FLIGHT)
                 row = found[kind.name]
-                row["us"].append((node.cpu_ns() - before) / requests / 1000)
+                spent = node.cpu_ns_by_process()
+                spent.subtract(before)
+                row["us"].append(spent.total() / requests / 1000)
+                row["by"].append({name: ns / requests / 1000 for name, ns in spent.items()})
                 row["per_s"].append(requests / seconds)
                 row["errors"] += errors
             seconds, _ = await send_all(connections, list(heads(KINDS[1], "one", requests // 5)), 1)
@@ -193,6 +212,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=1, metavar="W", help="default: %(default)s")
     parser.add_argument("--port-base", type=int, default=24012, metavar="P", help="default: %(default)s")
     parser.add_argument("--compiled", action="store_true", help="with the modules that scripts/compile has compiled")
+    parser.add_argument("--by-process", action="store_true", help="also what each process has of it")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     node = Node(options.port_base, options.workers, options.compiled)
@@ -212,7 +232,7 @@ def main() -> int:
     waiting = median(found.pop("waiting"))
     rows = {
         name: {
-            "us": round(median(row["us"]), 1), "goal_us": row["goal_us"], "per_s": round(median(row["per_s"])),
+            "us": round(median(row["us"]), 1), "by_process": _medians(row["by"]), "goal_us": row["goal_us"], "per_s": round(median(row["per_s"])),
             "errors": row["errors"],
         }
         for name, row in found.items()
@@ -229,6 +249,8 @@ def main() -> int:
     for name, row in rows.items():
         wrong = f"  {row['errors']} errors" if row["errors"] else ""
         print(f"  {name:32} {row['us']:8.1f} {row['goal_us']:6.0f} {row['per_s']:8}{wrong}")
+        if options.by_process:
+            print("    " + ", ".join(f"{process} {us}" for process, us in row["by_process"].items()))
     print(f"  {'authorise, one waiting client':32} {'':8} {'':6} {waiting:8.0f}  goal {GOAL_WAITING_PER_S}")
     print(
         f"  {'whole prepaid call':32} {'':8} {'':6} {whole['per_s']:8.0f}  goal {GOAL_CALLS_PER_S}; load generator "
