@@ -151,7 +151,10 @@ class Loader:
 
     def _kind_slices(self, kind: str, objects: list[Any]) -> Slices[None]:
         load_one = _LOADERS[kind]
+        tenant = self._generation.default_tenant  # of a row without one, as everywhere (spec 01 §6)
         for number, item in enumerate(objects, 1):
+            if getattr(item, "Tenant", tenant) == "":
+                item = msgspec.structs.replace(item, Tenant=tenant)
             try:
                 slices = load_one(self, item)
                 if slices is not None:

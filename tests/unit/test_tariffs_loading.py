@@ -200,6 +200,31 @@ def test_triggers_without_an_id_get_one() -> None:
     assert (trigger.unique_id, trigger.threshold_nano, trigger.min_sleep_ns) == ("id1", 2_500_000_000, S)
 
 
+def test_an_empty_tenant_is_the_default_one() -> None:
+    files = {
+        "Rates.csv": RATES,
+        "DestinationRates.csv": b"DR,*any,R,*up,4,0,\n",
+        "RatingPlans.csv": b"RP,DR,*any,10\n",
+        "RatingProfiles.csv": b",call,1001,,RP,gold\n",
+        "Actions.csv": b"ACT,*log,,,,,,,,,,,,,,,\n",
+        "ActionPlans.csv": b"PLAN,ACT,*asap,10\n",
+        "AccountActions.csv": b",1001,PLAN,,,\n",
+        "Filters.csv": b",FLT,*string,~*req.Account,1001,\n",
+    }
+    made = objects(files)
+    profile = made["rating_profile", "*out:cgrates.org:call:1001"]
+    assert profile.activations[0].fallback_keys == ("*out:cgrates.org:call:gold",)
+    assert made["filter", "cgrates.org:FLT"].tenant == "cgrates.org"
+    loaded = load(files)
+    assert [one.id for one in loaded.accounts] == ["cgrates.org:1001"]
+    assert loaded.asap == [("cgrates.org:1001", "ACT")]
+
+
+def test_accounts_of_the_default_tenant_and_of_an_empty_one_are_the_same() -> None:
+    with pytest.raises(ApiError, match=r'duplicate account action found: "cgrates.org:1001"'):
+        load({"AccountActions.csv": b",1001,,,,\ncgrates.org,1001,,,,\n"})
+
+
 def test_profiles_may_name_filters_of_the_same_load() -> None:
     found = objects({"Filters.csv": b"t,F,*string,~*req.A,1,\n", "Chargers.csv": b"t,C,F,,run,*none,1\n"})
     assert found["charger", "t:C"].filter_ids == ("F",)
