@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import msgspec
 
-from cgr_cluster.cdrs.queries import CdrQuery, Test, page, predicate, sort_key, widened
+from cgr_cluster.cdrs.queries import CdrQuery, OneOf, Test, page, predicate, sort_key, widened
 from cgr_cluster.cdrs.types import CDR, Identity, LastStamp, StoredCdr, TailEntry, tail_key
 from cgr_cluster.engine.domain import Call, Part, step
 from cgr_cluster.rpc.errors import ApiError
 
 EXISTS = "EXISTS"
 SHARD_BITS = 0xFF
+IDENTITY = ("cgrid", "run_id", "origin_id")  # columns that tell which record it is
 
 
 def next_stamp(part: Part, shard: int, after: int = 0) -> int:
@@ -88,7 +89,8 @@ def committed(part: Part, entries: list[tuple[str, int]]) -> None:
 
 class TailPart(msgspec.Struct, array_like=True, gc=False):
     """A worker's part of a query: its records that match (in the order of the query, at most offset + limit), and the
-    versions of which the store may not speak, since the tail does or since they are to be removed."""
+    versions of which the store may not speak, since the tail does or since they are to be removed: those that by their
+    CGRID, run and OriginID may be asked for."""
 
     rows: list[StoredCdr]
     hidden: list[Identity]
@@ -97,9 +99,16 @@ class TailPart(msgspec.Struct, array_like=True, gc=False):
 @step("cdrs.tail", reads=True)
 def tail(part: Part, query: CdrQuery) -> TailPart:
     passes = predicate(query.tests)
+    named = [
+        (test.column, frozenset(test.values), test.negated)
+        for test in query.tests
+        if isinstance(test, OneOf) and test.column in IDENTITY
+    ]
     rows: list[StoredCdr] = []
     hidden: list[Identity] = []
     for _, entry in part.all(TailEntry):
+        if any((getattr(entry, column) in texts) is negated for column, texts, negated in named):
+            continue
         hidden.extend(Identity(entry.cgrid, entry.run_id, entry.origin_id, version) for version in entry.deletes)
         stored = entry.stored
         if stored is not None:

@@ -12,10 +12,15 @@ belongs to a step at an owner with its arguments, not to a place in the order:
 
 What is never asked for stays done; the operation's end logs it. A step keeps the number under which it was sent, so that its
 owner knows it again by its `Memo`; new steps get numbers that nothing from before has.
+
+An intent is logged again at every wait. So that an operation of many steps costs what its steps cost, and not their square,
+results go into pages (`cut_page`) once they come to PAGE_BYTES; a page is logged once, and stays until the operation ends,
+also while it is run again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -24,6 +29,8 @@ from cgr_cluster.engine.owner import Owner
 from cgr_cluster.engine.placement import owner_text
 from cgr_cluster.engine.records import Journaled
 from cgr_cluster.rpc.errors import ApiError
+
+PAGE_BYTES = 16 << 10  # packed results that an intent says itself
 
 _DIGEST_BYTES = 8
 
@@ -43,17 +50,25 @@ def digest(args: Any) -> bytes:
 
 
 class Journal:
-    """Of one run of an operation (`run`: how many there were before). `known`: what the intent says of these."""
+    """Of one run of an operation (`run`: how many there were before). `known`: what the intent says of these, `pages`: what
+    its pages do, which are there to stay."""
 
-    __slots__ = ("_done", "_last", "_logged", "_packed", "_sent", "_taken", "known", "run")
+    __slots__ = ("_bytes", "_done", "_last", "_logged", "_loose", "_noted", "_packed", "_sent", "_taken", "known", "pages",
+                 "run")  # fmt: skip
 
-    def __init__(self, run: int = 0, known: list[Journaled] | None = None) -> None:
+    def __init__(
+        self, run: int = 0, known: list[Journaled] | None = None, pages: Sequence[list[Journaled]] = ()
+    ) -> None:
         self.run = run
-        self.known = {} if known is None else {entry.number: entry for entry in known}  # not asked for yet
-        self._taken = frozenset(self.known) if known else _NONE  # numbers
+        self.pages = len(pages)
+        self._loose = {} if known is None else {entry.number: entry for entry in known}  # not asked for yet, on no page
+        self.known = {entry.number: entry for page in pages for entry in page} | self._loose  # not asked for yet
+        self._taken = frozenset(self.known) if self.known else _NONE  # numbers
         self._last = 0  # number
-        self._done: list[Noted | Journaled] = []
-        self._packed = 0  # so many of them are Journaled
+        self._noted = 0  # so many results there have been
+        self._done: list[Noted | Journaled] = []  # those of them that are on no page
+        self._packed = 0  # so many of these are Journaled
+        self._bytes = 0  # of their results
         self._sent: dict[int, Noted | Journaled] = {}  # on their way, by number
         self._logged = -1 if known is None else 0  # what `_told` was in the last intent
 
@@ -73,6 +88,7 @@ class Journal:
         most operations end without one."""
         if self._sent:
             self._sent.pop(number, None)
+        self._noted += 1
         self._done.append((number, step, owner, args, result, error, True))
 
     def find(self, step: str, owner: str, args: Any, changes: bool) -> Journaled | None:
@@ -89,12 +105,15 @@ class Journal:
             del self.known[found.number]
             self._last = max(self._last, found.number)
             if not found.done:
+                del self._loose[found.number]
                 self._sent[found.number] = found
         return found
 
     def recall(self, entry: Journaled, kind: Any) -> Outcome:
         """Take an entry that was found and done into this run. Answers its result (of type `kind`), or its error."""
-        self._done.append(entry)
+        self._noted += 1
+        if self._loose.pop(entry.number, None) is not None:
+            self._done.append(entry)
         if entry.error is not None:
             return None, ApiError(entry.error)
         return unpack(kind, entry.result), None
@@ -110,16 +129,30 @@ class Journal:
 
     @property
     def _told(self) -> int:
-        return len(self._done) + self._last  # both only grow
+        return self._noted + self._last  # both only grow
+
+    def cut_page(self) -> list[Journaled] | None:
+        """The results that the next intent would say, when they have become many: to be logged as page `pages - 1`."""
+        self._pack()
+        if self._bytes <= PAGE_BYTES:
+            return None
+        page: list[Journaled] = self._done  # type: ignore[assignment]  # packed, all of them
+        self._done, self._packed, self._bytes = [], 0, 0
+        self.pages += 1
+        return page
 
     def entries(self) -> list[Journaled]:
         """What an intent says: what has been done in this run, what is on its way, and what is still known from before."""
+        self._pack()
+        self._logged = self._told
+        return [*map(_journaled, (*self._done, *self._sent.values())), *self._loose.values()]
+
+    def _pack(self) -> None:
         done = self._done
         for place in range(self._packed, len(done)):
-            done[place] = _journaled(done[place])
+            entry = done[place] = _journaled(done[place])
+            self._bytes += len(entry.result)
         self._packed = len(done)
-        self._logged = self._told
-        return [*map(_journaled, (*done, *self._sent.values())), *self.known.values()]
 
 
 def _journaled(noted: Noted | Journaled) -> Journaled:

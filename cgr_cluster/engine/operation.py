@@ -111,7 +111,7 @@ class Running:
     def intent(self) -> Intent:
         return Intent(
             self.origin, self.name, self.args, self.now_ns, self.connection, self.hops, self.journal.entries(), self.waiter,
-            list(self.delivering), self.journal.run,
+            list(self.delivering), self.journal.run, self.journal.pages,
         )  # fmt: skip
 
 

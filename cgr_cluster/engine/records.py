@@ -37,12 +37,23 @@ class Intent(msgspec.Struct, array_like=True, gc=False):
     waiter: str = ""  # of a delivery: the request (uid) or foreign step (memo key) that it is made for
     delivering: list[tuple[int, int]] = []  # (shard, number) of foreign steps that have deliveries under way
     run: int = -1  # how often it had been run again when this was logged; -1: it has not begun yet
+    pages: int = 0  # of its journal, before what `journal` says: JournalPage, key `ID/0` and so on
 
     def draft(self) -> Intent:
         return Intent(
             self.origin, self.name, self.args, self.now_ns, self.connection, self.hops, list(self.journal), self.waiter,
-            list(self.delivering), self.run,
+            list(self.delivering), self.run, self.pages,
         )  # fmt: skip
+
+
+@stored("journal")
+class JournalPage(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Results of an operation's journal, logged once instead of with each of its intents."""
+
+    entries: list[Journaled]
+
+    def draft(self) -> JournalPage:
+        return self
 
 
 @stored("done")

@@ -43,7 +43,7 @@ from cgr_cluster.engine.operation import Running
 from cgr_cluster.engine.owner import Owner
 from cgr_cluster.engine.part import BackgroundPart, Part
 from cgr_cluster.engine.placement import owner_of
-from cgr_cluster.engine.records import Intent, Timer
+from cgr_cluster.engine.records import Intent, JournalPage, Timer
 from cgr_cluster.engine.remote_steps import RemoteSteps, internal_error
 from cgr_cluster.engine.shard import Shard
 from cgr_cluster.engine.step_calls import StepCalls
@@ -105,7 +105,8 @@ class Runner:
         operation.dirty = True
         operation.resumed = True
         operation.missed_signals = True
-        operation.journal = Journal(intent.run + 1, intent.journal)
+        pages = [shard.get("journal", f"{uid}/{number}").entries for number in range(intent.pages)]
+        operation.journal = Journal(intent.run + 1, intent.journal, pages)
         operation.waiter = intent.waiter
         operation.delivering = list(intent.delivering)
         if intent.waiter:
@@ -253,8 +254,20 @@ class Runner:
     def wait(self, operation: Running) -> None:
         """The operation stops here for now. What it has done must be known to whoever runs it again."""
         operation.waiting_since_ns = self.engine.now_ns
-        if operation.dirty and operation.journal.has_grown:
+        journal = operation.journal
+        if operation.dirty and journal.has_grown:
+            page = journal.cut_page()
+            if page is not None:
+                self.engine.change(operation.home, "journal", f"{operation.uid}/{journal.pages - 1}", JournalPage(page))
             self.engine.change(operation.home, "intent", operation.uid, operation.intent())
+
+    def _forget_intent(self, operation: Running) -> None:
+        """The operation ends: nobody is to run it again."""
+        if not operation.journal.is_logged:
+            return
+        self.engine.change(operation.home, "intent", operation.uid, None)
+        for number in range(operation.journal.pages):
+            self.engine.change(operation.home, "journal", f"{operation.uid}/{number}", None)
 
     def resolved(self, operation: Running, number: int, result: Any, error: ApiError | None) -> None:
         """A result that the operation waits for has come."""
@@ -286,8 +299,7 @@ class Runner:
             self._clear_up_after(operation)
         if operation.journal.known:
             self.steps.leave_done(operation)
-        if operation.journal.is_logged:
-            engine.change(operation.home, "intent", operation.uid, None)
+        self._forget_intent(operation)
         if operation.changes and operation.dirty:
             engine.put_done(operation.home, operation.uid, body, error is not None, operation.owner)
         self._drop(operation)
@@ -335,8 +347,7 @@ class Runner:
         body = internal_error(operation.uid)
 
         def work() -> None:
-            if operation.journal.is_logged:
-                engine.change(operation.home, "intent", operation.uid, None)
+            self._forget_intent(operation)
             self._clear_up_after(operation)
             if operation.changes:
                 engine.put_done(operation.home, operation.uid, body, True, operation.owner)

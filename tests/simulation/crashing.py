@@ -73,7 +73,7 @@ def flaws(node: Node) -> list[str]:
     found = []
     if state(node.memory()) != state(node.disk):
         found.append("memory is not what the log folds to (invariant 4)")
-    if any(key.startswith("intent/") for _, key in node.disk):
+    if any(key.startswith(("intent/", "journal/")) for _, key in node.disk):
         found.append("an intent is left (invariant 6)")
     if any(worker.engine.runner.running for worker in node.workers):
         found.append("an operation is still running (invariant 6)")

@@ -195,6 +195,7 @@ def test_invariant_13_is_shown_to_fail_when_a_set_does_not_wait(monkeypatch: pyt
 # --- 14: every bound has a name and a decided behaviour ----------------------------------------------------------
 
 BOUNDS = (
+    ("cgr_cluster.engine.journal", "PAGE_BYTES"),
     ("cgr_cluster.engine.engine", "MAX_READY_PER_TURN"),
     ("cgr_cluster.filters.lists", "MAX_COMPILED"),
     ("cgr_cluster.engine.messages", "MAX_HOPS"),

@@ -13,6 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from cgr_cluster.chargers.types import ChargerProfile
+from cgr_cluster.engine import journal
 from cgr_cluster.engine.codec import pack
 from cgr_cluster.engine.journal import Journal
 from cgr_cluster.engine.owner import REFERENCE_SHARD
@@ -24,6 +25,11 @@ from tests.simulation.crashing import TENANT, Errors, cdrs, flaws, money_nano
 from tests.simulation.test_crashes import call_plan, paid_by_cdrs, session
 
 Changes = list[tuple[str, str, "bytes | None"]]
+
+
+@pytest.fixture(autouse=True, params=[journal.PAGE_BYTES, 1], ids=["journals in the intent", "journals of many pages"])
+def pages(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "PAGE_BYTES", request.param)
 
 
 class ChangingNode(Node):

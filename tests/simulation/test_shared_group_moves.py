@@ -166,7 +166,7 @@ def test_a_move_that_a_defect_ends_leaves_nobody_frozen(
     ):  # the next that moves clears up what could not be, since that needs the step too
         topup(node, name, 1, "SG1")
     node.run()
-    left = {key.partition("/")[0] for _, key in node.disk} & {"moving", "intent", "relocating", "joining"}
+    left = {key.partition("/")[0] for _, key in node.disk} & {"moving", "intent", "journal", "relocating", "joining"}
     assert left == ({"relocating"} if step is placement.drop and workers > 1 else set())  # that counts for a while
     generation = node.workers[0].engine.generation
     for name in ("sg_a", "sg_b"):

@@ -189,3 +189,25 @@ def test_kills_between_calls_change_nothing() -> None:
 
 def test_segments_are_bounded() -> None:
     assert SMALL < FULL
+
+
+class CountingNode(StoreNode):
+    logged = 0  # bytes
+
+    def _commit(self, number: int) -> None:
+        groups = self.workers[number].sealed
+        self.logged += sum(len(value or b"") for group in groups for _, _, value in group.records)
+        super()._commit(number)
+
+
+def test_rating_records_again_logs_what_each_of_them_needs_and_not_all_of_them_each_time() -> None:
+    logged = []
+    for records in (10, 40):
+        node = CountingNode(3)
+        for number in range(records):
+            assert process(node, number) == "OK"
+        before = node.logged
+        assert node.call("CDRsV1.RateCDRs", {"Flags": ["*store", "*rerate", "*chargers:false"]})["error"] is None
+        logged.append(node.logged - before)
+    few, many = logged
+    assert many < 8 * few  # four times as much; the square of it would be sixteen times
