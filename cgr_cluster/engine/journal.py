@@ -36,9 +36,8 @@ _DIGEST_BYTES = 8
 
 Outcome = tuple[Any, "ApiError | None"]
 NOTHING: Outcome = (None, None)  # of a command that is done and has no result
-Noted = tuple[
-    int, str, "Owner | str", Any, Any, "str | None", bool
-]  # number, step, owner, arguments, result, error, done
+# number, step, owner, arguments, result, error, done
+Noted = tuple[int, str, "Owner | str", Any, Any, "str | None", bool]
 _NONE: frozenset[int] = frozenset()
 
 

@@ -99,6 +99,11 @@ class Balancer:
         self._tellings: dict[int, tuple[Telling, Client]] = {}  # id of a call to a client → who waits for it
         self._next_call = 1
 
+    @property
+    def concurrent(self) -> int:
+        """Calls between reading and answering."""
+        return self.allocated + self.backlogged
+
     # --- clients ----------------------------------------------------------------------------------------------
 
     def connect(self, peer: Peer, two_way: bool = False) -> Client:
@@ -121,7 +126,7 @@ class Balancer:
 
     def request(self, client: Client, envelope: Envelope, reply: Reply, now_ns: int) -> None:
         """A call. `reply` gets the answer once."""
-        if self.caps and self.allocated + self.backlogged >= self.caps:
+        if self.caps and self.concurrent >= self.caps:
             if self.strategy == BUSY:
                 self.metrics.refused += 1
                 reply(encode_error(envelope.id, MAX_CALLS_ERROR))
@@ -246,11 +251,10 @@ class Balancer:
     def _with_caps(self, status: bytes) -> bytes:
         """CoreSv1.Status with what only the balancer knows (chapter 01 §7)."""
         peak = b',"caps_peak":%d' % self.caps_peak if self.shows_peak else b""
-        allocated = self.allocated + self.backlogged
-        return b'%b,"caps_allocated":%d%b}' % (status[:-1], allocated, peak)
+        return b'%b,"caps_allocated":%d%b}' % (status[:-1], self.concurrent, peak)
 
     def _admit_waiting(self, now_ns: int) -> None:
-        while self._waiting and self.allocated + self.backlogged < self.caps:
+        while self._waiting and self.concurrent < self.caps:
             client, envelope, reply = self._waiting.popleft()
             client.waiting -= 1
             self._enqueue(client, envelope, reply, now_ns)
@@ -460,7 +464,7 @@ class Balancer:
         return self.metrics.text(
             {
                 "connections": ("Open client connections.", by_kind),
-                "in_flight": ("Calls between reading and answering.", {"": float(self.allocated + self.backlogged)}),
+                "in_flight": ("Calls between reading and answering.", {"": float(self.concurrent)}),
                 "held": ("Calls that wait for a worker that is down.", {"": float(self.held)}),
                 "worker_queue": ("Calls that wait to be sent.", queues),
                 "worker_up": ("Whether the worker is up.", up),
